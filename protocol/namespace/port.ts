@@ -12,6 +12,8 @@ export interface LookupQuery {
   readonly id: Uint8Array;
   /** 32 bytes, SPEC §2. Publishers on a link are asked by an HMAC under it, so that only tag knowers can ask. */
   readonly lookupKey: Uint8Array;
+  /** 16 bytes, SPEC §8. Needed where the publisher itself has to be found on the air first; others ignore it. */
+  readonly beaconKey?: Uint8Array;
 }
 
 /** Whether a bridge may carry a publication on (SPEC §9). */
@@ -23,6 +25,15 @@ export interface PutOptions {
   /** Default `trusted`. Means something only to namespaces that offer records for bridging. */
   readonly bridge?: BridgePolicy;
   readonly signal?: AbortSignal;
+}
+
+/** For the queues of a publication that this node publishes. */
+export interface CarryOptions {
+  /**
+   * Whether a bridge may carry the queue on. Default: as the most open publication put here says. Means something
+   * only to namespaces that are visited by bridges.
+   */
+  readonly bridge?: BridgePolicy;
 }
 
 export interface WatchOptions {
@@ -80,13 +91,13 @@ export interface Namespace {
    * Frames sent to `queue` (16 bytes), from now on. Re-established by itself after `down`. Calls on one namespace
    * take effect in call order: `subscribe(a)` followed by `send(b)` needs no waiting in between.
    */
-  subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription;
+  subscribe(queue: Uint8Array, onFrame: FrameListener, options?: CarryOptions): Subscription;
 
   /**
    * Carries `frame` to whoever is subscribed to `queue`. Resolves when the next hop has it; that says nothing
    * about the far end. While `down` it rejects at once with `unreachable` (the sender has its own resending).
    */
-  send(queue: Uint8Array, frame: Uint8Array): Promise<void>;
+  send(queue: Uint8Array, frame: Uint8Array, options?: CarryOptions): Promise<void>;
 
   /** Idempotent; rejects what is pending with `CanceledError`. Takes nothing off the namespace. */
   close(): Promise<void>;
