@@ -10,8 +10,11 @@
 export interface LookupQuery {
   /** 32 bytes, SPEC §2. Stores and bridges are asked by it. */
   readonly id: Uint8Array;
-  /** 32 bytes, SPEC §2. Publishers on a link are asked by an HMAC under it, so that only tag knowers can ask. */
-  readonly lookupKey: Uint8Array;
+  /**
+   * 32 bytes, SPEC §2. Publishers on a link are asked by an HMAC under it, so that only tag knowers can ask. A bridge
+   * has none: it asks by id, where that is answered.
+   */
+  readonly lookupKey?: Uint8Array;
   /** 16 bytes, SPEC §8. Needed where the publisher itself has to be found on the air first; others ignore it. */
   readonly beaconKey?: Uint8Array;
 }
