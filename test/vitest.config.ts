@@ -1,15 +1,29 @@
 import { defineConfig } from 'vitest/config';
 
+const shared = {
+  root: import.meta.dirname,
+  exclude: ['system/**', '**/*.long.test.ts', '**/node_modules/**'],
+  testTimeout: 20_000,
+  hookTimeout: 20_000,
+  pool: 'forks' as const,
+};
+
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['**/*.test.ts'],
-    exclude: ['system/**', '**/*.long.test.ts', '**/node_modules/**'],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
-    pool: 'forks',
     // Two cores: timing tests want the second one for their peers.
     maxWorkers: 2,
     reporters: ['default'],
+    projects: [
+      { test: { ...shared, name: 'all', include: ['**/*.test.ts'] } },
+      // What a browser runs: the protocol's tests once more on the portable primitives.
+      {
+        test: {
+          ...shared,
+          name: 'portable primitives',
+          include: ['protocol/**/*.test.ts', 'interop/**/*.test.ts'],
+          env: { RDV_PRIMITIVES: 'noble' },
+        },
+      },
+    ],
   },
 });
