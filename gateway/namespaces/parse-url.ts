@@ -1,0 +1,128 @@
+/**
+ * What `--namespace` and a configuration file say, read: `mqtt://`, `mqtts://`, `mqtt+ws://`, `mqtt+wss://` and `ble:`.
+ * Nothing is opened here but the files that a URL names; passwords go into the result and into no message.
+ *
+ *   mqtts://user@broker.example:8883?base=site/rdv&ca=ca.pem&cert=me.pem&key=me.key&password-file=secret
+ */
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
+import type { MqttTarget } from './mqtt-target.js';
+import { checkBase } from './mqtt-topics.js';
+
+/** Which namespace, and everything needed to open it. */
+export type NamespaceSpec =
+  | { readonly kind: 'mqtt'; readonly target: MqttTarget }
+  | { readonly kind: 'ble' /** Which one; default: the first. */; readonly adapter?: string };
+
+type Scheme = { readonly protocol: MqttTarget['protocol']; readonly port: number; readonly tls: boolean };
+
+const SCHEMES: Readonly<Record<string, Scheme>> = {
+  'mqtt:': { protocol: 'mqtt', port: 1883, tls: false },
+  'mqtts:': { protocol: 'mqtts', port: 8883, tls: true },
+  'mqtt+ws:': { protocol: 'ws', port: 80, tls: false },
+  'mqtt+wss:': { protocol: 'wss', port: 443, tls: true },
+};
+const KNOWN = 'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH and ble:';
+const TLS_PARAMETERS: readonly string[] = ['ca', 'cert', 'key'];
+const PARAMETERS: readonly string[] = ['base', 'version', 'password-file', ...TLS_PARAMETERS];
+const VERSIONS: Readonly<Record<string, 4 | 5 | 'auto'>> = { '3.1.1': 4, '4': 4, '5': 5, '5.0': 5, auto: 'auto' };
+
+/** A URL as it may be shown: without user, password and parameters. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/\/\/[^/?#]*@/, '//').replace(/[?#].*$/s, '');
+}
+
+/**
+ * @param url as a person wrote it
+ * @param read the text of a file that the URL names; default: from disk
+ * @throws InvalidArgumentError · RdvError `config` when a file cannot be read
+ */
+export function parseNamespaceUrl(url: string, read: (path: string) => string = readText): NamespaceSpec {
+  const shown = withoutSecrets(url);
+  const bad = (why: string): InvalidArgumentError => new InvalidArgumentError(`namespace "${shown}": ${why}`);
+  if (/^ble:/i.test(url)) return ble(url, bad);
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw bad(`no such form: there are ${KNOWN}`);
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw bad('not a URL: check host and port');
+  }
+  const scheme = SCHEMES[parsed.protocol];
+  if (!scheme) throw bad(`unknown kind "${parsed.protocol}": there are ${KNOWN}`);
+  if (parsed.hostname === '') throw bad('the host is missing');
+  if (parsed.hash !== '') throw bad('"#" has no meaning here: write it as %23');
+  const websocket = scheme.protocol.startsWith('ws');
+  if (!websocket && !['', '/'].includes(parsed.pathname)) {
+    throw bad(`a path has no meaning here: give the topic prefix as ?base=${parsed.pathname.slice(1)}`);
+  }
+  for (const key of parsed.searchParams.keys()) {
+    if (!PARAMETERS.includes(key)) throw bad(`unknown parameter "${key}": there are ${PARAMETERS.join(', ')}`);
+    if (parsed.searchParams.getAll(key).length > 1) throw bad(`"${key}" is given more than once`);
+    if (!scheme.tls && TLS_PARAMETERS.includes(key)) throw bad(`"${key}" needs TLS: mqtts:// or mqtt+wss://`);
+  }
+  return { kind: 'mqtt', target: { ...place(parsed, scheme, bad), ...access(parsed, read, bad) } };
+}
+
+function ble(url: string, bad: (why: string) => Error): NamespaceSpec {
+  const adapter = url.slice('ble:'.length).replace(/^\/\//, '');
+  if (adapter === '') return { kind: 'ble' };
+  if (!/^[\w.:/-]{1,200}$/.test(adapter)) throw bad('after "ble:" goes the name of an adapter, e.g. ble:hci1');
+  return { kind: 'ble', adapter };
+}
+
+function place(parsed: URL, scheme: Scheme, bad: (why: string) => Error): MqttTarget {
+  const base = parsed.searchParams.get('base');
+  const version = parsed.searchParams.get('version');
+  if (version !== null && !VERSIONS[version]) throw bad('"version" is 5, 3.1.1 or auto');
+  if (base !== null) {
+    try {
+      checkBase(base);
+    } catch (error) {
+      throw bad((error as Error).message);
+    }
+  }
+  return {
+    protocol: scheme.protocol,
+    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: parsed.port === '' ? scheme.port : Number(parsed.port),
+    ...(scheme.protocol.startsWith('ws') ? { path: parsed.pathname.length > 1 ? parsed.pathname : '/mqtt' } : {}),
+    ...(base === null ? {} : { base }),
+    ...(version === null ? {} : { version: VERSIONS[version]! }),
+  };
+}
+
+function access(parsed: URL, read: (path: string) => string, bad: (why: string) => Error): Partial<MqttTarget> {
+  const file = (key: string): string | undefined => {
+    const path = parsed.searchParams.get(key);
+    return path === null ? undefined : read(path);
+  };
+  const [ca, cert, key] = TLS_PARAMETERS.map(file);
+  if ((cert === undefined) !== (key === undefined)) throw bad('"cert" and "key" go together: give both');
+  const secret = file('password-file')?.replace(/\r?\n$/, '');
+  if (secret !== undefined && parsed.password !== '') throw bad('the password is given twice: leave one out');
+  const decode = (text: string): string => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      throw bad('user or password: write "%" as %25');
+    }
+  };
+  const password = secret ?? (parsed.password === '' ? undefined : decode(parsed.password));
+  if (password !== undefined && parsed.username === '') throw bad('a password needs a user: mqtt://USER@HOST');
+  return {
+    ...(parsed.username === '' ? {} : { username: decode(parsed.username) }),
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new RdvError('config', `cannot read ${path}: check the path and its rights`, { cause });
+  }
+}
