@@ -25,8 +25,8 @@ export const SIGNATURE_BYTES = 64;
 export const RECORD_NONCE_BYTES = 24;
 /** Sizes that `sealed` may have; 0 is a tombstone. */
 export const SEALED_SIZES: readonly number[] = [512, 1024, 1536, 3072, 6144];
-/** An encoded record is never longer: the largest `sealed` and at most 175 bytes around it. */
-export const RECORD_MAX_BYTES: number = 6144 + 176;
+/** An encoded record is never longer: the largest `sealed` and at most 183 bytes around it. */
+export const RECORD_MAX_BYTES: number = 6144 + 183;
 export const METADATA_MAX_BYTES = 512;
 export const NOT_AFTER_GRACE_SECONDS = 3600;
 export const NOT_AFTER_MAX_AHEAD_SECONDS: number = 9 * EPOCH_SECONDS;
