@@ -114,7 +114,7 @@ export class MemoryNamespace implements Namespace {
 
   watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
     assertBytes('id', query.id, ID_BYTES);
-    assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
+    if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
     this.#assertRoom();
     const id = query.id.slice();
     let open = true;

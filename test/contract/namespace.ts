@@ -42,7 +42,7 @@ export function namespaceContract(
     let a: Namespace;
     let b: Namespace;
     let c: Namespace;
-    let query: LookupQuery;
+    let query: Required<Pick<LookupQuery, 'id' | 'lookupKey'>>;
     const hour = (): number => rig.nowSeconds() + 3600;
 
     beforeEach(async () => {
