@@ -43,7 +43,11 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A record heard: its received encoding, unverified. The array belongs to the receiver. */
+/**
+ * A record heard: its received encoding, unverified. The array belongs to the receiver. An empty array says that one
+ * of the places under the id holds no record any more (cleared, or written over with something else): only a bare
+ * store (`unchecked`) says so, and a publisher puts its own there again (SPEC §3).
+ */
 export type RecordListener = (record: Uint8Array) => void;
 
 /** A queue frame delivered. The array belongs to the receiver. */

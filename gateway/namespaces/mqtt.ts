@@ -1,0 +1,326 @@
+/**
+ * The namespace over an MQTT broker (SPEC §10): records are retained messages, queues are topics. The broker is
+ * blind and bare: it checks nothing, so readers verify and publishers watch and restore (SPEC §3).
+ *
+ * Connections, reconnecting and order are `mqtt-link.ts`'s. What a broker can link, and this file cannot hide: which
+ * connection does what, and when. The client identifier is random, and nothing else in CONNECT is ours.
+ */
+import { assertBytes, equalBytes, toHex } from '@rdv/protocol/core/bytes';
+import { KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_TTL_SECONDS, RECORD_MAX_BYTES } from '@rdv/protocol/core/constants';
+import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
+import type { Store, Surroundings, Timer } from '@rdv/protocol/core/ports';
+import type {
+  FrameListener,
+  LookupQuery,
+  Namespace,
+  NamespaceState,
+  PutOptions,
+  RecordListener,
+  Subscription,
+  Watch,
+  WatchOptions,
+} from '@rdv/protocol/namespace/port';
+import { decodeRecord } from '@rdv/protocol/record/envelope';
+import { loadMqtt, type MqttConnect } from './mqtt-client.js';
+import { MqttLedger } from './mqtt-ledger.js';
+import { MqttLink } from './mqtt-link.js';
+import type { LinkSubscription } from './mqtt-link-api.js';
+import { type MqttTarget, targetName } from './mqtt-target.js';
+import { checkBase, DEFAULT_BASE, parseTopic, queueTopic, recordFilter, recordTopic } from './mqtt-topics.js';
+import { UnclaimedFrames } from './mqtt-unclaimed.js';
+import { MqttAnswer } from './mqtt-watch.js';
+
+/** A session that the broker keeps while this end is away: frames wait there. */
+export interface MqttPersistentSession {
+  /** Random and stable, 1 to 23 letters and digits. It links this end's connections, which a clean session does not. */
+  readonly clientId: string;
+  /** Seconds; MQTT 5 only (3.1.1 brokers decide themselves). Default 24 h. */
+  readonly expirySeconds?: number;
+}
+
+export interface MqttNamespaceOptions extends Surroundings {
+  readonly target: MqttTarget;
+  /** Remembers topics to be cleared over restarts. */
+  readonly store?: Store;
+  readonly session?: MqttPersistentSession;
+  /** Subscriptions and watches held at once; default 65,536. */
+  readonly maxSubscriptions?: number;
+}
+
+const CLIENT_ID_BYTES = 10;
+const KEEPALIVE_SECONDS = 30;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** A frame with topic and properties, and nothing longer. */
+const MAX_PACKET_BYTES: number = LINK_MESSAGE_MAX_BYTES + 1024;
+const NOTHING = new Uint8Array(0);
+const CLEAR_PATIENCE_MS = 2 ** 31 - 1;
+
+type Heard = (payload: Uint8Array) => void;
+
+/** See `openMqttNamespace`. */
+export class MqttNamespace implements Namespace {
+  readonly name: string;
+  readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
+  readonly unchecked = true;
+  /**
+   * How the first attempt to connect went: resolves, or rejects with one clear line (unknown host, refused
+   * password, …). The namespace goes on trying either way.
+   */
+  readonly firstAttempt: Promise<void>;
+  readonly #options: MqttNamespaceOptions;
+  readonly #base: string;
+  readonly #link: MqttLink;
+  readonly #ledger: MqttLedger;
+  readonly #unclaimed: UnclaimedFrames | undefined;
+  readonly #listeners = new Map<string, Set<Heard>>();
+  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
+  readonly #releases = new Set<() => void>();
+  #state: NamespaceState = 'down';
+  #clearing: Timer | undefined;
+  #firstOver: (error?: RdvError) => void = () => {};
+
+  constructor(connect: MqttConnect, options: MqttNamespaceOptions) {
+    const { target, session, clock, random, log } = options;
+    this.name = targetName(target);
+    this.#options = options;
+    this.#base = target.base ?? DEFAULT_BASE;
+    this.#ledger = new MqttLedger(options.store, random, `${this.name} ${this.#base}`);
+    this.#unclaimed = session && new UnclaimedFrames(clock);
+    this.firstAttempt = new Promise((resolve, reject) => {
+      this.#firstOver = (error) => (error ? reject(error) : resolve());
+    });
+    this.firstAttempt.catch(() => {});
+    this.#link = new MqttLink({
+      clock,
+      random,
+      log,
+      connect,
+      version: target.version ?? 'auto',
+      target: {
+        ...target,
+        name: this.name,
+        clientId: session?.clientId ?? toHex(random(CLIENT_ID_BYTES)),
+        sessionSeconds: session ? (session.expirySeconds ?? QUEUE_TTL_SECONDS) : 0,
+        keepaliveSeconds: KEEPALIVE_SECONDS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        maxPacketBytes: MAX_PACKET_BYTES,
+      },
+      events: {
+        onUp: () => this.#onUp(),
+        onDown: (error) => this.#onDown(error),
+        onMessage: (topic, payload) => this.#onMessage(topic, payload),
+      },
+    });
+  }
+
+  /** Begins to connect; once. */
+  start(): void {
+    this.#link.start();
+    this.#clearDue();
+  }
+
+  get state(): NamespaceState {
+    return this.#state;
+  }
+
+  /** Why it is down, or was last. */
+  get lastError(): RdvError | undefined {
+    return this.#link.lastError;
+  }
+
+  onState(listener: (state: NamespaceState) => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
+    assertBytes('record', record);
+    throwIfAborted(options.signal);
+    if (this.#state === 'closed') throw new CanceledError('the namespace is closed');
+    const { id, owner, notAfter } = decodeRecord(record);
+    const expirySeconds = (): number => notAfter - Math.floor(this.#options.clock.now() / 1000);
+    if (expirySeconds() <= 0) throw new RdvError('expired', 'the record has expired: publish again');
+    const topic = recordTopic(this.#base, id, owner);
+    const after = this.#ledger.use(topic, notAfter);
+    this.#clearDue();
+    const message = { topic, payload: record.slice(), retain: true, keep: true, expirySeconds };
+    await this.#link.publish(after ? { ...message, after } : message, options.signal);
+  }
+
+  watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
+    if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
+    const filter = recordFilter(this.#base, query.id);
+    const answer = new MqttAnswer(this.#options.clock);
+    const hear: Heard = (payload) => {
+      if (payload.length > 0) answer.heard();
+      onRecord(payload);
+    };
+    const subscription: LinkSubscription = {
+      filter,
+      onHeld: () => {},
+      onMarker: (inOrder) => answer.marker(inOrder),
+      onRefused: (error) => answer.fail(error),
+    };
+    const close = this.#listen(subscription, hear, (error) => answer.fail(error), options.signal);
+    return { answered: answer.answered, close };
+  }
+
+  subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription {
+    const filter = queueTopic(this.#base, queue);
+    let held: () => void = () => {};
+    let refused: (error: RdvError) => void = () => {};
+    const ready = new Promise<void>((resolve, reject) => {
+      held = resolve;
+      refused = reject;
+    });
+    ready.catch(() => {});
+    const close = this.#listen({ filter, onHeld: held, onRefused: refused }, onFrame, refused);
+    for (const frame of this.#unclaimed?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
+    return { ready, close };
+  }
+
+  async send(queue: Uint8Array, frame: Uint8Array): Promise<void> {
+    assertBytes('frame', frame);
+    if (frame.length > this.maxFrameBytes) {
+      throw new InvalidArgumentError(`"frame" expected at most ${this.maxFrameBytes} bytes, got ${frame.length}`);
+    }
+    const topic = queueTopic(this.#base, queue);
+    const expirySeconds = (): number => QUEUE_TTL_SECONDS;
+    await this.#link.publish({ topic, payload: frame.slice(), retain: false, keep: false, expirySeconds });
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    this.#clearing?.cancel();
+    for (const release of [...this.#releases]) release();
+    this.#firstOver(new CanceledError('the namespace is closed'));
+    await this.#link.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Hands what comes on the filter to `hear`, until the returned function is called. */
+  #listen(
+    subscription: LinkSubscription,
+    hear: Heard,
+    onEnd: (error: RdvError) => void,
+    signal?: AbortSignal,
+  ): () => void {
+    if (this.#state === 'closed' || signal?.aborted) {
+      onEnd(new CanceledError());
+      return () => {};
+    }
+    const most = this.#options.maxSubscriptions ?? 65_536;
+    if (this.#releases.size >= most) throw new RdvError('quota', `more than ${most} subscriptions: close some first`);
+    const { filter } = subscription;
+    const listeners = this.#listeners.get(filter) ?? new Set();
+    listeners.add(hear);
+    this.#listeners.set(filter, listeners);
+    const close = (): void => {
+      if (!this.#releases.delete(close)) return;
+      listeners.delete(hear);
+      if (listeners.size === 0) this.#listeners.delete(filter);
+      signal?.removeEventListener('abort', close);
+      this.#link.unsubscribe(subscription);
+      onEnd(new CanceledError());
+    };
+    this.#releases.add(close);
+    signal?.addEventListener('abort', close, { once: true });
+    this.#link.subscribe(subscription);
+    return close;
+  }
+
+  #onMessage(topic: string, payload: Uint8Array): void {
+    const parsed = parseTopic(this.#base, topic);
+    if (!parsed) return;
+    const listeners = this.#listeners.get(parsed.filter);
+    if (parsed.kind === 'queue') {
+      if (payload.length === 0 || payload.length > this.maxFrameBytes) return;
+      if (!listeners) this.#unclaimed?.keep(topic, payload);
+      for (const hear of [...(listeners ?? [])]) hear(payload.slice());
+      return;
+    }
+    const record = this.#isRecordAt(parsed.id, parsed.owner, payload) ? payload : NOTHING;
+    for (const hear of [...(listeners ?? [])]) hear(record.slice());
+  }
+
+  /** Whether `payload` is an unexpired record that belongs where it stands. Signatures are for the reader to check. */
+  #isRecordAt(id: Uint8Array, owner: Uint8Array, payload: Uint8Array): boolean {
+    if (payload.length === 0 || payload.length > RECORD_MAX_BYTES) return false;
+    try {
+      const record = decodeRecord(payload);
+      const fresh = record.notAfter * 1000 > this.#options.clock.now();
+      return fresh && equalBytes(record.id, id) && equalBytes(record.owner, owner);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Clears the topics whose time is over, and sets a timer for the next. */
+  #clearDue(): void {
+    this.#clearing?.cancel();
+    const { clock, log } = this.#options;
+    for (const topic of this.#ledger.takeDue(clock.now() / 1000)) {
+      const message = { topic, payload: NOTHING, retain: true, keep: true, expirySeconds: () => QUEUE_TTL_SECONDS };
+      this.#link.publish(message).then(
+        () => this.#ledger.cleared(topic),
+        (error: RdvError) => {
+          if (error.code !== 'canceled') log.warn('an expired record stays on the broker', { why: error.message });
+        },
+      );
+    }
+    const now = clock.now() / 1000;
+    const next = this.#ledger.nextAfter(now);
+    if (next === undefined) return;
+    const delay = Math.min((next - now) * 1000, CLEAR_PATIENCE_MS);
+    this.#clearing = clock.schedule(delay, () => this.#clearDue());
+  }
+
+  #onUp(): void {
+    this.#options.log.info(`${this.name}: connected`);
+    this.#firstOver();
+    this.#setState('up');
+  }
+
+  #onDown(error: RdvError): void {
+    if (this.#state === 'up' || this.#link.firstFailure) {
+      this.#options.log.warn(`${error.message}; trying again until it works`);
+    }
+    this.#firstOver(error);
+    this.#setState('down');
+  }
+
+  #setState(state: NamespaceState): void {
+    if (this.#state === state || this.#state === 'closed') return;
+    this.#state = state;
+    for (const listener of [...this.#stateListeners]) listener(state);
+  }
+}
+
+/**
+ * A namespace on the broker at `options.target`. Returns at once, `down`, and connects in the background: look-ups
+ * and publications made meanwhile go out with the connection. A broker that is away is waited for;
+ * `firstAttempt` tells who wants to know.
+ * @throws InvalidArgumentError
+ */
+export async function openMqttNamespace(options: MqttNamespaceOptions): Promise<MqttNamespace> {
+  const { target, session } = options;
+  checkBase(target.base ?? DEFAULT_BASE);
+  if (target.host === '') throw new InvalidArgumentError('"host" expected a name or an address');
+  if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65_535) {
+    throw new InvalidArgumentError(`"port" expected 1 to 65535, got ${target.port}`);
+  }
+  if ((target.cert === undefined) !== (target.key === undefined)) {
+    throw new InvalidArgumentError('"cert" and "key" expected both or none');
+  }
+  if (session && !/^[0-9A-Za-z]{1,23}$/.test(session.clientId)) {
+    throw new InvalidArgumentError('"clientId" expected 1 to 23 letters and digits');
+  }
+  const path = target.protocol.startsWith('ws') ? { path: target.path ?? '/mqtt' } : {};
+  const namespace = new MqttNamespace(await loadMqtt(options.clock), { ...options, target: { ...target, ...path } });
+  namespace.start();
+  return namespace;
+}
