@@ -17,7 +17,10 @@ const HANDLE_MASK = 0x0fff;
 const REASONS: ReadonlySet<number> = new Set([0x05, 0x13, 0x14, 0x15, 0x1a, 0x29, 0x3b]);
 const NO_TIMING: LinkTiming = { interval: 0, latency: 0, timeout: 0 };
 
-/** Interval range, latency and supervision timeout at `at`, or undefined where §7.8.12 forbids them. */
+/**
+ * Interval range, latency and supervision timeout at `at`, or undefined where §7.8.12 forbids them. Of the range it
+ * takes the longest interval, as most controllers do.
+ */
 function readTiming(parameters: Uint8Array, at: number): LinkTiming | undefined {
   const interval = readU16(parameters, at);
   const longest = readU16(parameters, at + 2);
@@ -27,7 +30,7 @@ function readTiming(parameters: Uint8Array, at: number): LinkTiming | undefined 
   if (latency > 0x01f3 || timeout < 0x000a || timeout > 0x0c80) return undefined;
   // The timeout outlasts two events at which the peripheral has to be there.
   if (timeout * 10 <= (1 + latency) * longest * 1.25 * 2) return undefined;
-  return { interval, latency, timeout };
+  return { interval: longest, latency, timeout };
 }
 
 export const linkCommands: CommandTable = {

@@ -53,6 +53,12 @@ export class LinkTable {
     return false;
   }
 
+  /** Whether there is a link between those two addresses. */
+  joins(own: DeviceAddress, peer: DeviceAddress): boolean {
+    for (const { end } of this.#byHandle.values()) if (end.own === own && end.peer === peer) return true;
+    return false;
+  }
+
   newHandle(): number {
     let handle = this.#lowest ? FIRST_HANDLE : this.#next(this.#last);
     while (this.#byHandle.has(handle)) handle = this.#next(handle);

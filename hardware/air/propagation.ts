@@ -94,7 +94,8 @@ function connect(air: Air, from: Controller, to: Controller, path: Path, now: nu
   const request = to.initiator.request;
   if (!request || (adv.directed && adv.parameters.target !== request.own)) return;
   if (!from.links.hasRoom || !from.links.hasPeripheralRoom || !to.links.hasRoom) return;
-  if (to.links.knows(adv.address) || from.links.knows(request.own)) return;
+  // An advertiser cannot tell under which other addresses it knows the one who asks.
+  if (to.links.knows(adv.address) || from.links.joins(adv.address, request.own)) return;
   to.initiator.take();
   sniff(air, 'connect-request', adv.parameters.type, request.own, adv.address, NOTHING, now);
   const central = new LinkEnd(to, to.links.newHandle(), 0, request.own, adv.address);
