@@ -89,7 +89,7 @@ export interface NodeKey {
   readonly sign: (message: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 }
 
-export type LinkState = 'waiting' | 'greeting' | 'listening' | 'open' | 'closed';
+export type LinkState = 'waiting' | 'greeting' | 'listening' | 'open' | 'closing' | 'closed';
 
 /** A look-up in progress. */
 export interface LinkWatch {
