@@ -115,9 +115,13 @@ export class Air {
     for (const listener of this.#sniffers) listener(pdu);
   }
 
-  /** Pulls out every controller. */
+  /** Pulls out every controller. Idempotent; the air can be used again. */
   close(): void {
     for (const controller of [...this.controllers]) controller.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
   }
 
   /** For controllers: what a host wrote, to be handled in a later turn. */
@@ -165,9 +169,7 @@ export class Air {
         receivers[at]!.receive(packets[at]!);
       }
       while (tasks.length > 0) tasks.shift()!();
-      const flushes = this.#flushes;
-      this.#flushes = [];
-      for (const end of flushes) end.flush();
+      while (this.#flushes.length > 0) this.#flushes.shift()!.flush();
     } finally {
       // A host's listener has thrown: its error is the host's, the rest of the turn is everybody's.
       if (done < packets.length || tasks.length > 0 || this.#flushes.length > 0) {
