@@ -1,0 +1,124 @@
+import { EventEmitter } from 'node:events';
+import { loadNativeSocket, type NativeSocket, openNative, openNativeByAddress } from '@rdv/hardware/hci/native-socket';
+import { commandComplete, Opcode } from '@rdv/hardware/hci/packets';
+import { RdvError } from '@rdv/protocol/core/errors';
+import { afterEach, describe, expect, it } from 'vitest';
+
+/** The kernel as far as the addon shows it. */
+const kernel = { family: true, rights: true, busy: new Set<number>(), down: new Set<number>(), adapters: [0, 1] };
+afterEach(() => {
+  Object.assign(kernel, { family: true, rights: true, busy: new Set(), down: new Set(), adapters: [0, 1] });
+});
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code, syscall: 'bind' });
+
+class FakeSocket extends EventEmitter implements NativeSocket {
+  index = -1;
+  stopped = false;
+  constructor() {
+    super();
+    if (!kernel.family) throw failure('EAFNOSUPPORT');
+  }
+  #bind(index: number): number {
+    if (!kernel.rights) throw failure('EPERM');
+    if (!kernel.adapters.includes(index)) throw failure('ENODEV');
+    this.index = index;
+    return index;
+  }
+  bindUser(index: number): number {
+    this.#bind(index);
+    if (kernel.busy.has(index)) throw failure('EBUSY');
+    return index;
+  }
+  bindRaw(index: number): number {
+    return this.#bind(index);
+  }
+  start(): void {}
+  stop(): void {
+    this.stopped = true;
+  }
+  isDevUp(): boolean {
+    return !kernel.down.has(this.index);
+  }
+  getDeviceList(): { devId: number; devUp: boolean }[] {
+    return kernel.adapters.map((devId) => ({ devId, devUp: !kernel.down.has(devId) }));
+  }
+  setFilter(): void {}
+  write(): void {
+    const address = [0x10 + this.index, 5, 4, 3, 2, 1];
+    queueMicrotask(() => this.emit('data', Buffer.from(commandComplete(Opcode.readAddress, 0, address))));
+  }
+}
+const load = (): typeof FakeSocket => FakeSocket;
+const thrown = (run: () => unknown): RdvError => {
+  try {
+    run();
+  } catch (error) {
+    return error as RdvError;
+  }
+  throw new Error('nothing was thrown');
+};
+
+describe('native adapters', () => {
+  it('takes the user channel, and the raw one where another program keeps the adapter up', () => {
+    expect(openNative(0, load).channel).toBe('user');
+    kernel.busy.add(0);
+    expect(openNative(0, load).channel).toBe('raw');
+  });
+
+  it('finds an adapter by its address', async () => {
+    const { transport } = await openNativeByAddress(Uint8Array.of(1, 2, 3, 4, 5, 0x11), load);
+    transport.close();
+    await expect(openNativeByAddress(new Uint8Array(6), load)).rejects.toMatchObject({
+      code: 'adapter',
+      message: expect.stringContaining('no adapter has that address'),
+    });
+  });
+
+  it.each([
+    [() => Object.assign(kernel, { family: false }), 'this kernel has no Bluetooth'],
+    [() => Object.assign(kernel, { rights: false }), 'CAP_NET_RAW and CAP_NET_ADMIN'],
+    [() => Object.assign(kernel, { adapters: [] }), 'there is no adapter hci0'],
+    [() => kernel.busy.add(0) && kernel.down.add(0), 'rfkill unblock bluetooth'],
+  ])('says what is wrong and what to do (%#)', (spoil, message) => {
+    spoil();
+    const error = thrown(() => openNative(0, load));
+    expect(error).toBeInstanceOf(RdvError);
+    expect(error.code).toBe('adapter');
+    expect(error.message).toContain(message);
+  });
+
+  it('ends with the adapter', () => {
+    let socket: FakeSocket | undefined;
+    const { transport } = openNative(
+      0,
+      () =>
+        class extends FakeSocket {
+          constructor() {
+            super();
+            socket = this;
+          }
+        },
+    );
+    const reasons: string[] = [];
+    transport.onClose((reason) => reasons.push(reason));
+    socket!.emit('error', failure('EINTR'));
+    expect(reasons).toEqual([]);
+    socket!.emit('error', failure('ENODEV'));
+    expect(reasons).toEqual(['the adapter is gone']);
+    expect(socket!.stopped).toBe(true);
+  });
+
+  it('names the command that builds the addon where it is not built', () => {
+    let Native: unknown;
+    try {
+      Native = loadNativeSocket();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'adapter' });
+      expect((error as Error).message).toMatch(process.platform === 'linux' ? /rdv setup radio/ : /need Linux/);
+      return;
+    }
+    // Built here: it must be the real class then, not the seam's.
+    expect(typeof Native).toBe('function');
+  });
+});
