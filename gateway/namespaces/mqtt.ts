@@ -226,7 +226,8 @@ export class MqttNamespace implements Namespace {
       listeners.delete(hear);
       if (listeners.size === 0) this.#listeners.delete(filter);
       signal?.removeEventListener('abort', close);
-      this.#link.unsubscribe(subscription);
+      // At the end of everything the subscriptions stay: a persistent session collects for the next start.
+      if (this.#state !== 'closed') this.#link.unsubscribe(subscription);
       onEnd(new CanceledError());
     };
     this.#releases.add(close);
