@@ -1,11 +1,7 @@
 /**
- * When a look-up over a broker is answered (port.ts, `Watch.answered`), and what is gone since the last time. MQTT has
- * no word for "that was all". A round trip is sent along with the subscription: brokers that read retained messages
- * at once have sent all of them when it comes back. Some (aedes, clusters) read them in the background; there, a
- * short silence after it is the answer.
- *
- * After a reconnect the same is asked again. Whatever was there before and is not any more (a broker that keeps
- * nothing over a restart) is reported, so that its publisher restores it.
+ * When a look-up over a broker is answered (port.ts, `Watch.answered`). MQTT has no word for "that was all". A round
+ * trip is sent along with the subscription: brokers that read retained messages at once have sent all of them when it
+ * comes back. Some (aedes, clusters) read them in the background; there, a short silence after it is the answer.
  */
 import type { Clock, Timer } from '@rdv/protocol/core/ports';
 
@@ -13,24 +9,18 @@ import type { Clock, Timer } from '@rdv/protocol/core/ports';
 const NOTHING_HEARD_MS = 100;
 /** Silence after the last record, where records may come after the round trip. */
 const SETTLING_MS = 3;
-/** Topics remembered: what a flood of owners adds beyond that is not missed. */
-const REMEMBERED = 64;
 
 export class MqttAnswer {
   readonly answered: Promise<void>;
   readonly #clock: Clock;
-  readonly #onMissing: () => void;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
-  #before: ReadonlySet<string> = new Set();
-  #heard = new Set<string>();
+  #heard = false;
   #marked = false;
   #timer: Timer | undefined;
 
-  /** @param onMissing something that was there before a reconnect is gone */
-  constructor(clock: Clock, onMissing: () => void) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#onMissing = onMissing;
     this.answered = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -38,31 +28,18 @@ export class MqttAnswer {
     this.answered.catch(() => {});
   }
 
-  /** The question goes out (again). */
-  asked(): void {
-    this.#timer?.cancel();
-    this.#before = new Set([...this.#before, ...this.#heard]);
-    this.#heard = new Set();
-    this.#marked = false;
-  }
-
-  /** A record came on `topic`. */
-  heard(topic: string): void {
-    if (this.#heard.size < REMEMBERED) this.#heard.add(topic);
-    if (this.#marked && this.#timer) this.#settleAfter(SETTLING_MS);
-  }
-
-  /** What stood on `topic` is gone, and everybody was told. */
-  gone(topic: string): void {
-    this.#heard.delete(topic);
+  /** A record came. */
+  heard(): void {
+    this.#heard = true;
+    if (this.#marked) this.#after(SETTLING_MS);
   }
 
   /** The round trip came back. @param inOrder whether what came before it is all there was */
   marker(inOrder: boolean): void {
     this.#marked = true;
-    if (this.#heard.size === 0) this.#settleAfter(NOTHING_HEARD_MS);
-    else if (inOrder) this.#settle();
-    else this.#settleAfter(SETTLING_MS);
+    if (this.#heard && inOrder) this.#resolve();
+    else if (this.#heard) this.#after(SETTLING_MS);
+    else this.#after(NOTHING_HEARD_MS);
   }
 
   /** It cannot be asked, or was given up. */
@@ -71,16 +48,8 @@ export class MqttAnswer {
     this.#reject(error);
   }
 
-  #settleAfter(ms: number): void {
+  #after(ms: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(ms, () => this.#settle());
-  }
-
-  #settle(): void {
-    this.#timer = undefined;
-    this.#resolve();
-    const missing = [...this.#before].some((topic) => !this.#heard.has(topic));
-    this.#before = new Set();
-    if (missing) this.#onMissing();
+    this.#timer = this.#clock.schedule(ms, this.#resolve);
   }
 }

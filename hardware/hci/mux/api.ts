@@ -76,6 +76,8 @@ export interface HciMux {
   onConnect(listener: (taken: SlotTaken) => void): void;
   /** One listener; called whenever the number of free slots has changed. */
   onFreeSlots(listener: (free: number) => void): void;
+  /** Asks the controller something harmless, to see whether it still answers. @throws RdvError `adapter`, `closed` */
+  probe(): Promise<void>;
   /** Drops the link of `slot`, if there is one: for a host that cannot take what its peer sends. */
   drop(slot: number): void;
   /** Called once when the controller is gone or answers no more. */

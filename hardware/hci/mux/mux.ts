@@ -152,6 +152,11 @@ class Mux implements HciMux, PortOwner {
     this.#onClose = listener;
   }
 
+  async probe(): Promise<void> {
+    const { status } = await this.#queue.run(() => send(hci.command(Opcode.readAddress)));
+    accepted(status, 'question');
+  }
+
   drop(slot: number): void {
     const port = this.slots[slot];
     if (port !== undefined) this.#dropLinks(port);

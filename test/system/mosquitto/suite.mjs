@@ -1,2 +1,0 @@
-// A broker and clients that nobody here wrote; openssl makes the certificates.
-export const packages = ['mosquitto', 'mosquitto-clients', 'openssl'];
