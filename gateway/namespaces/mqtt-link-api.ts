@@ -21,6 +21,8 @@ export interface LinkOptions extends Surroundings {
 /** A subscription that lasts until closed. */
 export interface LinkSubscription {
   readonly filter: string;
+  /** It goes out (again). */
+  onAsked?(): void;
   /** The broker holds it (again). */
   onHeld(): void;
   /**

@@ -306,6 +306,7 @@ export class MqttLink {
     for (let op = this.#queue[0]; op?.kind === 'subscribe' && batch.length < BATCH; op = this.#queue[0]) {
       this.#queue.shift();
       batch.push(op.subscription);
+      op.subscription.onAsked?.();
     }
     const held = connection.subscribe(batch.map((subscription) => subscription.filter));
     const watches = batch.filter((subscription) => subscription.onMarker);

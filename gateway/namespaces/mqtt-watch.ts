@@ -1,7 +1,11 @@
 /**
- * When a look-up over a broker is answered (port.ts, `Watch.answered`). MQTT has no word for "that was all". A round
- * trip is sent along with the subscription: brokers that read retained messages at once have sent all of them when it
- * comes back. Some (aedes, clusters) read them in the background; there, a short silence after it is the answer.
+ * When a look-up over a broker is answered (port.ts, `Watch.answered`), and what is gone since the last time. MQTT has
+ * no word for "that was all". A round trip is sent along with the subscription: brokers that read retained messages
+ * at once have sent all of them when it comes back. Some (aedes, clusters) read them in the background; there, a
+ * short silence after it is the answer.
+ *
+ * After a reconnect the same is asked again. Whatever was there before and is not any more (a broker that keeps
+ * nothing over a restart) is reported, so that its publisher restores it.
  */
 import type { Clock, Timer } from '@rdv/protocol/core/ports';
 
@@ -9,18 +13,24 @@ import type { Clock, Timer } from '@rdv/protocol/core/ports';
 const NOTHING_HEARD_MS = 100;
 /** Silence after the last record, where records may come after the round trip. */
 const SETTLING_MS = 3;
+/** Topics remembered: what a flood of owners adds beyond that is not missed. */
+const REMEMBERED = 64;
 
 export class MqttAnswer {
   readonly answered: Promise<void>;
   readonly #clock: Clock;
+  readonly #onMissing: () => void;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
-  #heard = false;
+  #before: ReadonlySet<string> = new Set();
+  #heard = new Set<string>();
   #marked = false;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock) {
+  /** @param onMissing something that was there before a reconnect is gone */
+  constructor(clock: Clock, onMissing: () => void) {
     this.#clock = clock;
+    this.#onMissing = onMissing;
     this.answered = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -28,18 +38,31 @@ export class MqttAnswer {
     this.answered.catch(() => {});
   }
 
-  /** A record came. */
-  heard(): void {
-    this.#heard = true;
-    if (this.#marked) this.#after(SETTLING_MS);
+  /** The question goes out (again). */
+  asked(): void {
+    this.#timer?.cancel();
+    this.#before = new Set([...this.#before, ...this.#heard]);
+    this.#heard = new Set();
+    this.#marked = false;
+  }
+
+  /** A record came on `topic`. */
+  heard(topic: string): void {
+    if (this.#heard.size < REMEMBERED) this.#heard.add(topic);
+    if (this.#marked && this.#timer) this.#settleAfter(SETTLING_MS);
+  }
+
+  /** What stood on `topic` is gone, and everybody was told. */
+  gone(topic: string): void {
+    this.#heard.delete(topic);
   }
 
   /** The round trip came back. @param inOrder whether what came before it is all there was */
   marker(inOrder: boolean): void {
     this.#marked = true;
-    if (this.#heard && inOrder) this.#resolve();
-    else if (this.#heard) this.#after(SETTLING_MS);
-    else this.#after(NOTHING_HEARD_MS);
+    if (this.#heard.size === 0) this.#settleAfter(NOTHING_HEARD_MS);
+    else if (inOrder) this.#settle();
+    else this.#settleAfter(SETTLING_MS);
   }
 
   /** It cannot be asked, or was given up. */
@@ -48,8 +71,16 @@ export class MqttAnswer {
     this.#reject(error);
   }
 
-  #after(ms: number): void {
+  #settleAfter(ms: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(ms, this.#resolve);
+    this.#timer = this.#clock.schedule(ms, () => this.#settle());
+  }
+
+  #settle(): void {
+    this.#timer = undefined;
+    this.#resolve();
+    const missing = [...this.#before].some((topic) => !this.#heard.has(topic));
+    this.#before = new Set();
+    if (missing) this.#onMissing();
   }
 }

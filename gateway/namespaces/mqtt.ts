@@ -55,7 +55,7 @@ const MAX_PACKET_BYTES: number = LINK_MESSAGE_MAX_BYTES + 1024;
 const NOTHING = new Uint8Array(0);
 const CLEAR_PATIENCE_MS = 2 ** 31 - 1;
 
-type Heard = (payload: Uint8Array) => void;
+type Heard = (payload: Uint8Array, topic: string) => void;
 
 /** See `openMqttNamespace`. */
 export class MqttNamespace implements Namespace {
@@ -150,13 +150,15 @@ export class MqttNamespace implements Namespace {
   watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
     if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
     const filter = recordFilter(this.#base, query.id);
-    const answer = new MqttAnswer(this.#options.clock);
-    const hear: Heard = (payload) => {
-      if (payload.length > 0) answer.heard();
+    const answer = new MqttAnswer(this.#options.clock, () => onRecord(NOTHING.slice()));
+    const hear: Heard = (payload, topic) => {
+      if (payload.length > 0) answer.heard(topic);
+      else answer.gone(topic);
       onRecord(payload);
     };
     const subscription: LinkSubscription = {
       filter,
+      onAsked: () => answer.asked(),
       onHeld: () => {},
       onMarker: (inOrder) => answer.marker(inOrder),
       onRefused: (error) => answer.fail(error),
@@ -224,7 +226,8 @@ export class MqttNamespace implements Namespace {
       listeners.delete(hear);
       if (listeners.size === 0) this.#listeners.delete(filter);
       signal?.removeEventListener('abort', close);
-      this.#link.unsubscribe(subscription);
+      // At the end of everything the subscriptions stay: a persistent session collects for the next start.
+      if (this.#state !== 'closed') this.#link.unsubscribe(subscription);
       onEnd(new CanceledError());
     };
     this.#releases.add(close);
@@ -240,11 +243,11 @@ export class MqttNamespace implements Namespace {
     if (parsed.kind === 'queue') {
       if (payload.length === 0 || payload.length > this.maxFrameBytes) return;
       if (!listeners) this.#unclaimed?.keep(topic, payload);
-      for (const hear of [...(listeners ?? [])]) hear(payload.slice());
+      for (const hear of [...(listeners ?? [])]) hear(payload.slice(), topic);
       return;
     }
     const record = this.#isRecordAt(parsed.id, parsed.owner, payload) ? payload : NOTHING;
-    for (const hear of [...(listeners ?? [])]) hear(record.slice());
+    for (const hear of [...(listeners ?? [])]) hear(record.slice(), topic);
   }
 
   /** Whether `payload` is an unexpired record that belongs where it stands. Signatures are for the reader to check. */

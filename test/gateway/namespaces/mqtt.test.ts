@@ -229,6 +229,33 @@ describe('connecting', () => {
     expect(states).toEqual(['down', 'up', 'closed']);
   });
 
+  it('tells a watcher when a restarted broker has forgotten what it kept, and says nothing when it has not', async () => {
+    let local = await openEmbeddedBroker();
+    const { port } = local;
+    const proxy = await TcpProxy.open(port);
+    const namespace = await openUp({ protocol: 'mqtt', host: '127.0.0.1', port: proxy.port, version: 4 });
+    const id = bytes(32);
+    const mine = testRecord({ id, owner: testOwner(), seq: 1, notAfter: Math.floor(Date.now() / 1000) + 60 });
+    const heard: Uint8Array[] = [];
+    const count = (length: number) => heard.filter((record) => record.length === length).length;
+    await namespace.put(mine);
+    await namespace.watch({ id }, (record) => heard.push(record)).answered;
+    proxy.break();
+    await until(() => namespace.state === 'down');
+    proxy.mend();
+    await until(() => count(mine.length) === 2);
+    await roundTrip(namespace);
+    expect(count(0)).toBe(0);
+    await local.close();
+    await until(() => namespace.state === 'down');
+    local = await openEmbeddedBroker({ port });
+    await until(() => count(0) === 1);
+    expect(count(mine.length)).toBe(2);
+    await namespace.close();
+    await proxy.close();
+    await local.close();
+  });
+
   it('falls back to MQTT 3.1.1 where MQTT 5 is refused, without waiting', async () => {
     const namespace = await openMqttNamespace({
       ...surroundings,

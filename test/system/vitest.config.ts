@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Run by run.mjs, which has installed what the suite needs.
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['*/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    fileParallelism: false,
+  },
+});
