@@ -93,4 +93,14 @@ export interface ConversationInit extends Surroundings {
   readonly bucketBytes?: number;
   /** Called once, at the first frame that verifies: the publisher wipes the stored reply (SPEC §5). */
   readonly onFirstFrame?: () => void;
+  /** Memory for messages over 64 KiB being received, shared by a node's conversations; default 16 MiB of its own. */
+  readonly budget?: ReceiveBudget;
+}
+
+/** Bounds what the peers of a node can make it hold (SPEC §7). */
+export interface ReceiveBudget {
+  /** Reserves `bytes`, or reserves nothing and returns false; it is asked again later. */
+  take(bytes: number): boolean;
+  /** Gives back what was taken. */
+  give(bytes: number): void;
 }

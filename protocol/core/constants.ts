@@ -54,6 +54,15 @@ export const WINDOW_BYTES: number = 64 * 1024;
 export const REPLAY_RUNS = 16;
 export const GENERATION_FRAMES: number = 2 ** 16;
 export const GENERATION_SECONDS: number = EPOCH_SECONDS;
+/** A message's end takes this many positions of the stream, so that empty messages cannot fill memory. */
+export const MARK_POSITIONS = 32;
+export const END_POSITIONS = 1;
+export const ACK_RANGES_MAX = 16;
+/** Largest plaintext of a frame: with header and tag it fills a link message. */
+export const FRAME_OVERHEAD_BYTES: number = FRAME_HEADER_BYTES + AEAD_TAG_BYTES;
+/** A closed end answers with these, cyclically, for as long and as often as said. */
+export const CLOSED_ANSWERS = 16;
+export const CLOSED_ANSWER_SECONDS: number = 24 * 3600;
 
 /** §8 */
 export const EID_BYTES = 8;
