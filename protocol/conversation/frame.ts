@@ -3,18 +3,18 @@
  * key = HKDF(generation key, "rdv1 run" ‖ run). A sealer counts by itself, so that no (key, n) occurs twice.
  * Which generation a frame belongs to is generations.ts's business, what is inside items.ts's.
  */
-import { chachaOpen, chachaSeal, hkdf } from '#primitives';
+import { chachaOpen, chachaSeal } from '#primitives';
 import { concat, readU64be, utf8, wipe } from '../core/bytes.js';
 import { AEAD_TAG_BYTES, FRAME_HEADER_BYTES, KEY_BYTES, REPLAY_RUNS, RUN_BYTES } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
+import { derive } from './derive.js';
 import { ReplayWindow } from './replay.js';
 
 const RUN_LABEL = utf8('rdv1 run');
-const NO_SALT = new Uint8Array(0);
 
 /** Key of one run: 32 bytes. */
 export function runKey(generationKey: Uint8Array, run: Uint8Array): Uint8Array {
-  return hkdf(generationKey, NO_SALT, concat(RUN_LABEL, run), KEY_BYTES);
+  return derive(generationKey, concat(RUN_LABEL, run), KEY_BYTES);
 }
 
 /** Writes Noise's ChaChaPoly nonce of `n` into `nonce`: 4 zero bytes, then `n`, little-endian. */
@@ -51,7 +51,7 @@ export class FrameSealer {
     if (this.#wiped) throw new RdvError('closed', 'the keys of this conversation have been wiped');
     const n = this.#n++;
     writeNonce(this.#nonce, n);
-    const sealed = chachaSeal(this.#key, this.#nonce, plaintext, this.#queue);
+    const sealed = chachaSeal(this.#key, this.#nonce, this.#queue, plaintext);
     const frame = new Uint8Array(FRAME_HEADER_BYTES + sealed.length);
     frame.set(this.#run, 0);
     // u64be; numbers stay far below 2^48.
@@ -111,7 +111,7 @@ export class FrameOpener {
     writeNonce(this.#nonce, n);
     let plaintext: Uint8Array;
     try {
-      plaintext = chachaOpen(entry.key, this.#nonce, frame.subarray(FRAME_HEADER_BYTES), this.#queue);
+      plaintext = chachaOpen(entry.key, this.#nonce, this.#queue, frame.subarray(FRAME_HEADER_BYTES));
     } catch {
       if (at < 0) wipe(entry.key);
       return undefined;

@@ -3,14 +3,14 @@
  * the peer has seen the current generation; the receiver listens to the current and the next, so that an end may
  * sleep for weeks. Passed keys and chains are wiped.
  */
-import { chachaSeal, hkdf } from '#primitives';
+import { chachaSeal } from '#primitives';
 import { utf8, wipe } from '../core/bytes.js';
 import { GENERATION_FRAMES, GENERATION_SECONDS, KEY_BYTES, QUEUE_BYTES, RUN_BYTES } from '../core/constants.js';
 import type { Clock, Random } from '../core/ports.js';
 import type { ConversationRole } from './api.js';
+import { derive } from './derive.js';
 import { FrameOpener, FrameSealer } from './frame.js';
 
-const NO_SALT = new Uint8Array(0);
 const NO_AAD = new Uint8Array(0);
 const CHAIN_LABEL = utf8('rdv1 chain');
 const QUEUE_LABEL = utf8('rdv1 queue');
@@ -31,18 +31,18 @@ export interface Generation {
 }
 
 function generation(index: number, chain: Uint8Array, key: Uint8Array): Generation {
-  return { index, chain, key, queue: hkdf(chain, NO_SALT, QUEUE_LABEL, QUEUE_BYTES) };
+  return { index, chain, key, queue: derive(chain, QUEUE_LABEL, QUEUE_BYTES) };
 }
 
 /** Generation 0 of what `from` sends. `key` (32 bytes, from Noise Split) is taken over, `seed` is only read. */
 export function firstGeneration(seed: Uint8Array, from: ConversationRole, key: Uint8Array): Generation {
-  return generation(0, hkdf(seed, NO_SALT, DIRECTION_LABEL[from], KEY_BYTES), key);
+  return generation(0, derive(seed, DIRECTION_LABEL[from], KEY_BYTES), key);
 }
 
 /** The generation after `current`, which is left as it is. */
 export function nextGeneration(current: Generation): Generation {
-  const chain = hkdf(current.chain, NO_SALT, CHAIN_LABEL, KEY_BYTES);
-  const key = chachaSeal(current.key, REKEY_NONCE, REKEY_INPUT, NO_AAD).slice(0, KEY_BYTES);
+  const chain = derive(current.chain, CHAIN_LABEL, KEY_BYTES);
+  const key = chachaSeal(current.key, REKEY_NONCE, NO_AAD, REKEY_INPUT).slice(0, KEY_BYTES);
   return generation(current.index + 1, chain, key);
 }
 

@@ -13,15 +13,15 @@ const PATIENCE = 2;
 export class Path {
   readonly #namespaces: readonly Namespace[];
   readonly #pending = new Map<Namespace, number>();
-  readonly #onRoom: () => void;
+  readonly #onPassed: () => void;
   #current: Namespace;
   #silent = 0;
 
-  /** @param onRoom called when the current namespace takes frames again, or passed the last one on */
-  constructor(namespaces: readonly Namespace[], preferred: Namespace | undefined, onRoom: () => void) {
+  /** @param onPassed called when a namespace has passed a frame on, or refused it */
+  constructor(namespaces: readonly Namespace[], preferred: Namespace | undefined, onPassed: () => void) {
     this.#namespaces = namespaces;
     this.#current = preferred ?? namespaces[0]!;
-    this.#onRoom = onRoom;
+    this.#onPassed = onPassed;
   }
 
   /** The namespace to send on now, or undefined while all are down. */
@@ -66,9 +66,8 @@ export class Path {
   send(namespace: Namespace, queue: Uint8Array, frame: Uint8Array): void {
     this.#pending.set(namespace, (this.#pending.get(namespace) ?? 0) + 1);
     const done = (): void => {
-      const left = (this.#pending.get(namespace) ?? 1) - 1;
-      this.#pending.set(namespace, left);
-      if (left === PENDING_MAX - 1 || left === 0) this.#onRoom();
+      this.#pending.set(namespace, (this.#pending.get(namespace) ?? 1) - 1);
+      this.#onPassed();
     };
     namespace.send(queue, frame).then(done, done);
   }

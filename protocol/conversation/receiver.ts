@@ -3,13 +3,7 @@
  * each once and in order. Everything is bounded: 64 KiB until the application takes, a message of at most 16 MiB
  * while it waits for one, and that only within the node's budget.
  */
-import {
-  ACK_RANGES_MAX,
-  END_POSITIONS,
-  MARK_POSITIONS,
-  MESSAGE_MAX_BYTES,
-  WINDOW_BYTES,
-} from '../core/constants.js';
+import { ACK_RANGES_MAX, END_POSITIONS, MARK_POSITIONS, MESSAGE_MAX_BYTES, WINDOW_BYTES } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import type { ReceiveBudget } from './api.js';
 import type { Range } from './items.js';

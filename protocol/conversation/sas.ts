@@ -2,8 +2,8 @@
  * The short authentication string, SPEC §6: two people compare it aloud and know that nobody is in between. The
  * responder commits itself to r before the publisher's ephemeral key is known, so nobody can grind for a match.
  */
-import { hkdf, sha256 } from '#primitives';
-import { assertBytes, concat, utf8 } from '../core/bytes.js';
+import { hkdfExpand, hkdfExtract, sha256 } from '#primitives';
+import { assertBytes, utf8 } from '../core/bytes.js';
 import { HASH_BYTES } from '../core/constants.js';
 import type { ShortAuthString } from './api.js';
 
@@ -17,14 +17,14 @@ export const SAS_EMOJI: readonly string[] = Array.from(
 /** What the responder commits itself to in its response: SHA-256("rdv1 sas" ‖ r), 32 bytes. @param r 32 random bytes */
 export function sasCommitment(r: Uint8Array): Uint8Array {
   assertBytes('r', r, HASH_BYTES);
-  return sha256(concat(LABEL, r));
+  return sha256(LABEL, r);
 }
 
 /** The string that both ends show. @param channelBinding 32 bytes @param r 32 bytes */
 export function shortAuthString(channelBinding: Uint8Array, r: Uint8Array): ShortAuthString {
   assertBytes('channelBinding', channelBinding, HASH_BYTES);
   assertBytes('r', r, HASH_BYTES);
-  const bytes = hkdf(r, channelBinding, LABEL, 14);
+  const bytes = hkdfExpand(hkdfExtract(channelBinding, r), LABEL, 14);
   let number = 0n;
   for (const byte of bytes.subarray(0, 8)) number = (number << 8n) | BigInt(byte);
   const digits = (number % 10n ** 13n).toString().padStart(13, '0');

@@ -121,7 +121,9 @@ export class StreamSender {
   #roomFor(message: Outgoing | undefined): boolean {
     if (!message) return false;
     const left = this.#limit - this.#next;
-    return message.bytes && this.#next < message.start + message.bytes.length ? left > 0 : left >= message.end - this.#next;
+    return message.bytes && this.#next < message.start + message.bytes.length
+      ? left > 0
+      : left >= message.end - this.#next;
   }
 
   /** Writes DATA and END items of one frame: what was lost first, then what is new. @returns whether any */

@@ -1,0 +1,55 @@
+/**
+ * What remains of a closed end, SPEC §7: for 24 hours it answers any frame on its queues, at most once a second, with
+ * frames sealed before the keys were wiped, so that a peer who slept through the end learns of it. Two ends never
+ * linger in this way at once, or they would answer each other for ever: see lifecycle.ts.
+ */
+import { CLOSED_ANSWER_SECONDS } from '../core/constants.js';
+import type { Clock, Timer } from '../core/ports.js';
+import type { Namespace } from '../namespace/port.js';
+
+const SPACING_MS = 1000;
+
+export class Linger {
+  readonly #answers: readonly Uint8Array[];
+  readonly #queue: Uint8Array;
+  readonly #clock: Clock;
+  readonly #cyclic: boolean;
+  readonly #timer: Timer;
+  readonly #onOver: () => void;
+  #given = 0;
+  #last = Number.NEGATIVE_INFINITY;
+  #over = false;
+
+  /**
+   * @param answers sealed frames, in order @param queue where they go
+   * @param cyclic whether they are used again and again, or once
+   * @param onOver called once, after 24 hours or when they are used up
+   */
+  constructor(answers: readonly Uint8Array[], queue: Uint8Array, clock: Clock, cyclic: boolean, onOver: () => void) {
+    this.#answers = answers;
+    this.#queue = queue;
+    this.#clock = clock;
+    this.#cyclic = cyclic;
+    this.#onOver = onOver;
+    this.#timer = clock.schedule(CLOSED_ANSWER_SECONDS * 1000, () => this.stop());
+  }
+
+  /** A frame came from `namespace`: whatever it is, it cannot be read any more. */
+  answer(namespace: Namespace): void {
+    const now = this.#clock.monotonic();
+    if (this.#over || now - this.#last < SPACING_MS || namespace.state !== 'up') return;
+    const frame = this.#answers[this.#given % this.#answers.length]!;
+    this.#last = now;
+    this.#given++;
+    namespace.send(this.#queue, frame).catch(() => {});
+    if (!this.#cyclic && this.#given >= this.#answers.length) this.stop();
+  }
+
+  /** Idempotent. */
+  stop(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer.cancel();
+    this.#onOver();
+  }
+}

@@ -1,0 +1,47 @@
+/** The subscriptions of one end: the queues of the current and the next generation, on every namespace. SPEC §7. */
+import type { Logger } from '../core/ports.js';
+import type { Namespace, Subscription } from '../namespace/port.js';
+
+export type QueueListener = (from: Namespace, generation: number, frame: Uint8Array) => void;
+
+export class Listening {
+  readonly #namespaces: readonly Namespace[];
+  readonly #onFrame: QueueListener;
+  readonly #log: Logger;
+  readonly #held = new Map<number, Subscription[]>();
+
+  constructor(namespaces: readonly Namespace[], onFrame: QueueListener, log: Logger) {
+    this.#namespaces = namespaces;
+    this.#onFrame = onFrame;
+    this.#log = log;
+  }
+
+  /** Listens to the queues of generations `index` and `index` + 1, and to no others. */
+  follow(index: number, queues: readonly [Uint8Array, Uint8Array]): void {
+    for (const [generation, subscriptions] of this.#held) {
+      if (generation >= index) continue;
+      for (const subscription of subscriptions) subscription.close();
+      this.#held.delete(generation);
+    }
+    for (const [i, queue] of queues.entries()) {
+      const generation = index + i;
+      if (this.#held.has(generation)) continue;
+      const subscriptions = this.#namespaces
+        .filter((namespace) => namespace.state !== 'closed')
+        .map((namespace) => {
+          const subscription = namespace.subscribe(queue, (frame) => this.#onFrame(namespace, generation, frame));
+          subscription.ready.catch((error: unknown) => {
+            this.#log.debug('a queue cannot be listened to', { namespace: namespace.name, reason: String(error) });
+          });
+          return subscription;
+        });
+      this.#held.set(generation, subscriptions);
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const subscriptions of this.#held.values()) for (const subscription of subscriptions) subscription.close();
+    this.#held.clear();
+  }
+}
