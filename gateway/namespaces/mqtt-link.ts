@@ -26,6 +26,8 @@ interface PublishOp {
   readonly message: LinkPublish;
   ready: boolean;
   settled: boolean;
+  /** Connections that were cut while this one was the next to be acknowledged. */
+  cuts: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -43,6 +45,8 @@ const BACKLOG_BYTES: number = 32 * 1024 * 1024;
 /** Filters in one SUBSCRIBE, and packets written before CONNACK: brokers queue few of those. */
 const BATCH = 32;
 const EARLY_PACKETS = 16;
+/** MQTT 3.1.1 has no way to refuse a message but to cut the connection: so many cuts are taken for a refusal. */
+const CUTS_OF_A_REFUSAL = 4;
 
 export class MqttLink {
   readonly #options: LinkOptions;
@@ -148,6 +152,7 @@ export class MqttLink {
         message,
         ready: message.after === undefined,
         settled: false,
+        cuts: 0,
         resolve: () => settle() && resolve(),
         reject: (error) => settle() && reject(error),
       };
@@ -252,6 +257,12 @@ export class MqttLink {
   }
 
   #failSends(): void {
+    const suspect = [...this.#flying].find((op) => op.message.keep);
+    if (suspect && this.#options.clock.monotonic() - this.#upSince < STEADY_MS && ++suspect.cuts >= CUTS_OF_A_REFUSAL) {
+      const why = 'the broker cuts the connection each time this record is published: its access rules may forbid it';
+      this.#flying.delete(suspect);
+      suspect.reject(new RdvError('not-authorized', `${this.#options.target.name}: ${why}`));
+    }
     for (const op of [...this.#flying]) {
       if (op.message.keep) continue;
       this.#flying.delete(op);

@@ -1,12 +1,16 @@
 /** The MQTT namespace against the embedded broker: the contract, and what only a broker can do to it. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { type MqttNamespace, openMqttNamespace } from '@rdv/gateway/namespaces/mqtt';
 import type { MqttTarget } from '@rdv/gateway/namespaces/mqtt-target';
 import { queueTopic, recordTopic } from '@rdv/gateway/namespaces/mqtt-topics';
 import { type EmbeddedBroker, openEmbeddedBroker } from '@rdv/gateway/server/embedded-broker';
+import { systemClock } from '@rdv/hardware/host/system';
 import type { Store } from '@rdv/protocol/core/ports';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createWebSocketStream, WebSocketServer } from 'ws';
 import { namespaceContract } from '../../contract/namespace.js';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
 import { mqttRig, openUp, roundTrip, surroundings, until } from '../../support/mqtt-rig.js';
@@ -281,6 +285,41 @@ describe('connecting', () => {
     );
     expect(namespace.name).toBe('mqtt://no-such-host.invalid:1883');
     await namespace.close();
+  });
+
+  it('takes a broker that hangs up on a record again and again for one that refuses it', async () => {
+    await using strict = await openEmbeddedBroker({ maxRetained: 1 });
+    const fast = { ...systemClock, schedule: (ms: number, run: () => void) => systemClock.schedule(ms / 50, run) };
+    const target: MqttTarget = { protocol: 'mqtt', host: '127.0.0.1', port: strict.port, version: 4 };
+    const namespace = await openMqttNamespace({ ...surroundings, clock: fast, target });
+    const notAfter = Math.floor(Date.now() / 1000) + 60;
+    const put = () => namespace.put(testRecord({ id: bytes(32), owner: testOwner(), seq: 1, notAfter }));
+    await put();
+    await expect(put()).rejects.toMatchObject({ code: 'not-authorized' });
+    await until(() => namespace.state === 'up');
+    await namespace.close();
+  });
+
+  it('speaks over WebSocket', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/mqtt' });
+    await once(server, 'listening');
+    server.on('connection', (socket) => {
+      const [near, far] = [createWebSocketStream(socket), connect({ port: broker.port, noDelay: true })];
+      near.on('error', () => {}).pipe(far);
+      far.on('error', () => {}).pipe(near);
+    });
+    const { port } = server.address() as { port: number };
+    const namespace = await openUp({ protocol: 'ws', host: '127.0.0.1', port });
+    expect(namespace.name).toBe(`mqtt+ws://127.0.0.1:${port}/mqtt`);
+    await roundTrip(namespace);
+    await namespace.close();
+    const lost = await openMqttNamespace({
+      ...surroundings,
+      target: { protocol: 'ws', host: '127.0.0.1', port, path: '/x' },
+    });
+    await expect(lost.firstAttempt).rejects.toMatchObject({ code: 'unreachable' });
+    await lost.close();
+    server.close();
   });
 
   it('rejects what is pending when closed', async () => {
