@@ -8,7 +8,7 @@
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
 import type { Clock } from '@rdv/protocol/core/ports';
 import { systemClock } from '../host/system.js';
-import { type DeviceAddress, formatAddress, parseAddress } from './address.js';
+import { type DeviceAddress, parseAddress } from './address.js';
 import { Controller } from './controller.js';
 import type { LinkEnd } from './link.js';
 import { type AirOptions, type ControllerOptions, changedPath, integerOption, type Path } from './options.js';
@@ -47,7 +47,11 @@ export class Air {
   constructor(options: AirOptions = {}) {
     const { clock } = options;
     this.clock = clock ?? systemClock;
-    this.#defer = options.defer ?? (clock ? (turn) => clock.schedule(0, turn) : setImmediate);
+    const latencyMs = integerOption('latencyMs', options.latencyMs, 0, 0, 1000);
+    if (options.defer && latencyMs > 0) throw new InvalidArgumentError('"latencyMs" or "defer" expected, not both');
+    // A real timer takes a millisecond at least, which would halve the data rate.
+    const atOnce = clock === undefined && latencyMs === 0;
+    this.#defer = options.defer ?? (atOnce ? setImmediate : (turn) => this.clock.schedule(latencyMs, turn));
     this.random = options.random ?? seededUniform(integerOption('seed', options.seed, 1, 0, 0xffff_ffff));
     this.packetsPerEvent = integerOption('packetsPerEvent', options.packetsPerEvent, 0, 0, 255);
     this.scanWindows = options.scanWindows ?? true;
@@ -222,9 +226,4 @@ export class Air {
     this.#places.set(address, this.#places.size);
     return this.#places.size - 1;
   }
-}
-
-/** The public address of the `n`th controller (from 1) that an air makes without being told one. */
-export function defaultAddress(n: number): string {
-  return formatAddress(FIRST_ADDRESS + integerOption('n', n, 1, 1, 0xffff) - 1);
 }

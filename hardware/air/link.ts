@@ -79,6 +79,7 @@ export class Link {
   readonly #anchor: number;
   #event: Timer | undefined;
   #supervision: Timer | undefined;
+  #update: Timer | undefined;
   #terminatedBy: LinkEnd | undefined;
   #terminationReason = 0;
   #dropReason: number = STATUS.connectionTimeout;
@@ -129,9 +130,10 @@ export class Link {
     if (accepts(linkMachine, this.state, 'abandoned')) this.#step('abandoned');
   }
 
-  /** New timing, in force on both sides after six events. */
+  /** New timing, in force on both sides after six events; a later one takes the place of one not yet in force. */
   update(timing: LinkTiming): void {
-    this.#air.clock.schedule(EVENTS_TO_ESTABLISH * this.intervalMs, () => {
+    this.#update?.cancel();
+    this.#update = this.#air.clock.schedule(EVENTS_TO_ESTABLISH * this.intervalMs, () => {
       if (this.state !== 'open') return;
       this.timing = timing;
       for (const end of [this.central, this.peripheral]) {
@@ -229,8 +231,7 @@ export class Link {
   }
 
   #end(reason: (end: LinkEnd) => number): void {
-    this.#event?.cancel();
-    this.#supervision?.cancel();
+    for (const timer of [this.#event, this.#supervision, this.#update]) timer?.cancel();
     for (const end of [this.central, this.peripheral]) end.disconnected(reason(end));
   }
 

@@ -36,6 +36,11 @@ export interface AirOptions {
    * Default: `setImmediate` on the real clock, `clock.schedule(0)` on a given one.
    */
   readonly defer?: (turn: () => void) => void;
+  /**
+   * Milliseconds until a controller takes what its host wrote, 0 to 1000, as on a slow serial line. Default 0.
+   * Not together with `defer`.
+   */
+  readonly latencyMs?: number;
   /** Chance: losses and advertising delays. Default: seeded with `seed`. */
   readonly random?: Uniform;
   /** Default 1. */

@@ -9,13 +9,15 @@
 import { unlink } from 'node:fs/promises';
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
-import { H4Splitter } from '../hci/h4.js';
+import { H4_EVENT, H4Splitter } from '../hci/h4.js';
 import type { Air } from './air.js';
 import type { Controller } from './controller.js';
+import { EVENT, LE_EVENT } from './hci-codes.js';
 import type { ControllerOptions } from './options.js';
 
-/** What a client may leave unread before its controller is pulled out. */
-const UNREAD_MAX_BYTES: number = 4 * 1024 * 1024;
+/** What a client may leave unread before advertising reports are dropped, as controllers do, then before it is cut off. */
+const UNREAD_REPORTS_MAX_BYTES: number = 256 * 1024;
+const UNREAD_MAX_BYTES: number = 1024 * 1024;
 
 export interface ListenOptions {
   /** Unix socket to listen on; a dead one left there is replaced. This or `port`. */
@@ -38,6 +40,10 @@ export interface AirServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+function isReport(packet: Uint8Array): boolean {
+  return packet[0] === H4_EVENT && packet[1] === EVENT.leMeta && packet[3] === LE_EVENT.advertisingReport;
+}
+
 function serve(air: Air, socket: Socket, options: ControllerOptions, clients: Map<Socket, Controller>): void {
   let controller: Controller;
   try {
@@ -51,6 +57,7 @@ function serve(air: Air, socket: Socket, options: ControllerOptions, clients: Ma
   socket.setNoDelay(true);
   const splitter = new H4Splitter((packet) => controller.write(packet));
   controller.onPacket((packet) => {
+    if (socket.writableLength > UNREAD_REPORTS_MAX_BYTES && isReport(packet)) return;
     socket.write(packet);
     if (socket.writableLength > UNREAD_MAX_BYTES) controller.vanish('the host does not read');
   });

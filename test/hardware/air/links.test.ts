@@ -203,6 +203,12 @@ describe('connections', () => {
       );
     }
     expect(b.statuses(OP.leConnectionUpdate)).toEqual([STATUS.unknownConnection, STATUS.invalidParameters]);
+    update(b, bh, 80);
+    await clock.advance(50);
+    b.command(OP.disconnect, ...u16(bh), 0x13);
+    await clock.advance(0);
+    expect(clock.pending).toBe(0);
+    expect(a.le(LE_EVENT.connectionUpdateComplete).length).toBe(1);
   });
 
   it('tell signal strength, version and features of the peer, and encrypt for the central', async () => {

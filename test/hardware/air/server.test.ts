@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Air } from '@rdv/hardware/air/air';
+import { advertisingReport } from '@rdv/hardware/air/events';
 import { type AirServer, listenAir } from '@rdv/hardware/air/server';
 import { H4Splitter } from '@rdv/hardware/hci/h4';
 import { toHex } from '@rdv/protocol/core/bytes';
@@ -55,7 +55,7 @@ function client(where: string | number): { socket: Socket; next(): Promise<strin
       const ready = got.shift();
       return ready === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(ready);
     },
-    closed: once(socket, 'close'),
+    closed: new Promise((resolve) => socket.on('close', resolve)),
   };
 }
 
@@ -129,6 +129,43 @@ describe('an air over sockets', () => {
     await stranger.closed;
     expect(server.controllers).toEqual([]);
     expect(await addressOf(client(path))).toMatch(/^00:aa:02/);
+  });
+
+  it('cuts off a client that asks on and on and never reads', async () => {
+    const path = join(folder, 'air.sock');
+    const server = await listen({ path });
+    const one = client(path);
+    await addressOf(one);
+    const [controller] = server.controllers;
+    one.socket.pause();
+    const questions = Buffer.concat(Array.from({ length: 4096 }, () => READ_BD_ADDR));
+    let asked = 0;
+    while (!controller!.closed && asked < 10_000_000) {
+      await new Promise((resolve) => one.socket.write(questions, resolve));
+      asked += 4096;
+    }
+    expect(controller!.closed).toBe(true);
+    expect(await addressOf(client(path))).toMatch(/^00:aa:02/);
+  });
+
+  it('drops reports for a client that does not read them, and keeps it', async () => {
+    const path = join(folder, 'air.sock');
+    const server = await listen({ path });
+    const one = client(path);
+    await addressOf(one);
+    one.socket.pause();
+    const [controller] = server.controllers;
+    const report = advertisingReport(0, 1, new Uint8Array(31), -50);
+    controller!.masks.setEvents(new Uint8Array(8).fill(0xff));
+    for (let i = 0; i < 50_000; i++) controller!.emit(report);
+    expect(controller!.closed).toBe(false);
+    one.socket.resume();
+    let last = '';
+    while (!last.startsWith('040e')) {
+      if (last === '') one.socket.write(READ_BD_ADDR);
+      last = await one.next();
+    }
+    expect(last).toContain('0910');
   });
 
   it('closes with its clients, once or twice, and leaves no socket file', async () => {
