@@ -93,7 +93,6 @@ export async function assembleRadio(options: AssembleOptions): Promise<Assembled
       central,
       peripheral,
       reports: () => scanner.reports,
-      onFreeSlots: (listener) => mux.onFreeSlots(() => listener()),
       probe: () => mux.probe(),
       close: closeAll,
     };

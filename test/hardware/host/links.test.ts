@@ -75,7 +75,6 @@ function server(): {
       close: async () => {},
     },
     reports: () => 0,
-    onFreeSlots: () => {},
     probe: async () => {},
     close: async () => {},
   };

@@ -1,0 +1,156 @@
+/**
+ * One response to one publisher (SPEC §4): one message 1, identical on every namespace, sent again with back-off
+ * under a raised `try` until a reply verifies. Which publisher, and what follows, `respond.ts` decides.
+ */
+import { sha256 } from '#primitives';
+import type { ConversationSecrets } from '../conversation/api.js';
+import { concat, utf8, wipe } from '../core/bytes.js';
+import { HASH_BYTES, QUEUE_BYTES } from '../core/constants.js';
+import type { RefusalReason } from '../core/errors.js';
+import type { Surroundings, Timer } from '../core/ports.js';
+import type { Namespace, Subscription } from '../namespace/port.js';
+import { HandshakeState } from '../noise/handshake-state.js';
+import { ABILITY_RDV1 } from '../record/body.js';
+import type { Candidate } from './lookup.js';
+import {
+  decodeReply,
+  decodeReplyPayload,
+  encodeResponse,
+  encodeResponsePayload,
+  HANDSHAKE_PATTERN,
+  handshakePrologue,
+} from './messages.js';
+import { TokenBucket } from './token-bucket.js';
+
+const FIRST_RESEND_MS = 500;
+const MOST_RESEND_MS = 8000;
+/** A carrier knows the reply queue: what it invents may cost this much Diffie-Hellman. */
+const REPLY_RATE = { burst: 32, perSecond: 4 } as const;
+
+export interface AcceptedReply {
+  readonly secrets: ConversationSecrets;
+  /** 32 bytes: opened in the conversation (SPEC §6). */
+  readonly r: Uint8Array;
+  readonly hello: Uint8Array | undefined;
+  readonly namespace: Namespace;
+}
+
+export interface AttemptInit extends Surroundings {
+  readonly candidate: Candidate;
+  readonly namespaces: readonly Namespace[];
+  readonly hello?: Uint8Array;
+  readonly onAccepted: (reply: AcceptedReply) => void;
+  readonly onRefused: (reason: RefusalReason) => void;
+}
+
+export class Attempt {
+  readonly candidate: Candidate;
+  readonly #init: AttemptInit;
+  readonly #handshake: HandshakeState;
+  readonly #noise1: Uint8Array;
+  readonly #inbox: Uint8Array;
+  readonly #replyQueue: Uint8Array;
+  readonly #r: Uint8Array;
+  readonly #macKey: Uint8Array;
+  readonly #limit: TokenBucket;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #offState: (() => void)[] = [];
+  #timer: Timer | undefined;
+  #resendMs = FIRST_RESEND_MS;
+  #try = 0;
+  #over = false;
+
+  constructor(init: AttemptInit) {
+    const { candidate, random, hello } = init;
+    const { keys, record, body, hash } = candidate;
+    this.candidate = candidate;
+    this.#init = init;
+    this.#r = random(HASH_BYTES);
+    this.#replyQueue = random(QUEUE_BYTES);
+    this.#inbox = keys.inbox(record.owner);
+    this.#macKey = keys.macKey.slice();
+    this.#limit = new TokenBucket(init.clock, REPLY_RATE);
+    this.#handshake = new HandshakeState({
+      pattern: HANDSHAKE_PATTERN,
+      role: 'initiator',
+      random,
+      prologue: handshakePrologue(keys.id, hash),
+      remoteStatic: body.prekey,
+      psks: [keys.psk],
+    });
+    const commitment = sha256(concat(utf8('rdv1 sas'), this.#r));
+    const payload = { replyQueue: this.#replyQueue, commitment, abilities: [ABILITY_RDV1], ...(hello && { hello }) };
+    this.#noise1 = this.#handshake.writeMessage(encodeResponsePayload(payload));
+  }
+
+  /** Subscribes and sends in one go: the port keeps the order, so nothing is awaited in between. */
+  start(): void {
+    for (const namespace of this.#init.namespaces) {
+      const subscription = namespace.subscribe(this.#replyQueue, (frame) => this.#onFrame(namespace, frame));
+      subscription.ready.catch(() => {});
+      this.#subscriptions.push(subscription);
+      this.#offState.push(
+        namespace.onState((state) => {
+          if (state === 'up') this.#send(namespace);
+        }),
+      );
+    }
+    this.#sendAll();
+  }
+
+  /** Stops, and forgets its secrets. Idempotent. */
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    for (const subscription of this.#subscriptions) subscription.close();
+    for (const off of this.#offState) off();
+    this.#handshake.wipe();
+    wipe(this.#macKey);
+  }
+
+  /** Sends nothing more, but still hears a late reply. */
+  quieten(): void {
+    this.#timer?.cancel();
+    for (const off of this.#offState.splice(0)) off();
+  }
+
+  #sendAll(): void {
+    for (const namespace of this.#init.namespaces) this.#send(namespace);
+    this.#timer = this.#init.clock.schedule(this.#resendMs, () => {
+      this.#try++;
+      this.#resendMs = Math.min(2 * this.#resendMs, MOST_RESEND_MS);
+      this.#sendAll();
+    });
+  }
+
+  #send(namespace: Namespace): void {
+    // What cannot be sent now is sent again: by the timer, or when the namespace is up.
+    namespace.send(this.#inbox, encodeResponse(this.#macKey, this.#noise1, this.#try)).catch(() => {});
+  }
+
+  #onFrame(namespace: Namespace, frame: Uint8Array): void {
+    if (this.#over) return;
+    try {
+      const noise2 = decodeReply(frame);
+      if (!this.#limit.take()) return;
+      this.#onPlain(namespace, this.#handshake.readMessage(noise2));
+    } catch {
+      // Anybody can write to a queue: what does not verify changes nothing.
+    }
+  }
+
+  #onPlain(namespace: Namespace, plain: Uint8Array): void {
+    const payload = decodeReplyPayload(plain);
+    if (payload.status === 'refused') {
+      this.close();
+      this.#init.onRefused(payload.reason);
+      return;
+    }
+    const channelBinding = this.#handshake.handshakeHash;
+    const { send, receive } = this.#handshake.split();
+    this.close();
+    const secrets = { sendKey: send, receiveKey: receive, channelBinding, seed: payload.seed };
+    this.#init.onAccepted({ secrets, r: this.#r, hello: payload.hello, namespace });
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The life of a publication (SPEC §5), as a table. `acceptance.ts` and `publish.ts` ask it what an event leads to,
+ * store the new state, and carry the effects out.
+ */
+import type { RefusalReason } from '../core/errors.js';
+import type { Machine } from '../core/machine.js';
+
+export type LifecycleState = 'published' | 'full' | 'consumed' | 'withdrawn' | 'expired';
+export type LifecycleEvent = 'accept' | 'accept-last' | 'accept-single' | 'withdraw' | 'expire' | 'publish';
+export type LifecycleEffect = 'reply' | 'put-records' | 'put-tombstones';
+
+export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, LifecycleEffect> = {
+  name: 'publication',
+  initial: 'published',
+  final: ['consumed'],
+  table: {
+    published: {
+      accept: { to: 'published', effects: ['reply'] },
+      'accept-last': { to: 'full', effects: ['reply'] },
+      'accept-single': { to: 'consumed', effects: ['put-tombstones', 'reply'] },
+      withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },
+      expire: { to: 'expired', effects: [] },
+      publish: { to: 'published', effects: ['put-records'] },
+    },
+    full: {
+      withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },
+      expire: { to: 'expired', effects: [] },
+      publish: { to: 'published', effects: ['put-records'] },
+    },
+    withdrawn: { publish: { to: 'published', effects: ['put-records'] } },
+    expired: { publish: { to: 'published', effects: ['put-records'] } },
+    consumed: {},
+  },
+};
+
+/** What a responder hears that comes when the publication is not `published`. */
+export const REFUSAL: Readonly<Record<Exclude<LifecycleState, 'published'>, RefusalReason>> = {
+  full: 'full',
+  consumed: 'consumed',
+  withdrawn: 'expired',
+  expired: 'expired',
+};

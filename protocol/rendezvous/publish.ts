@@ -1,0 +1,395 @@
+/**
+ * `publish()`: puts a tag into namespaces and accepts who responds (SPEC §2 to §5). The first of the two calls that
+ * an application needs. Wires together who keeps the records (`record-keeper.ts`), who verifies responses
+ * (`inbox.ts`) and who decides (`acceptance.ts`), and starts conversations.
+ */
+import { x25519PublicKey } from '#primitives';
+import type { Conversation, ConversationInit } from '../conversation/api.js';
+import { openConversation } from '../conversation/open.js';
+import { toHex } from '../core/bytes.js';
+import { KEY_BYTES } from '../core/constants.js';
+import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
+import { accepts } from '../core/machine.js';
+import type { Store, Surroundings, Timer } from '../core/ports.js';
+import type { BridgePolicy, Namespace } from '../namespace/port.js';
+import { ABILITY_RDV1, encodeBody, type LifecycleKind, type Metadata, type Reach } from '../record/body.js';
+import type { TagSecret } from '../tag/derived.js';
+import { Acceptance, type Lifecycle } from './acceptance.js';
+import { AcceptedQueue } from './accepted-queue.js';
+import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
+import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
+import { assertHello, encodeReply } from './messages.js';
+import { PublicationStore, type StoredReply } from './publication-store.js';
+import { type KeeperEvent, RecordKeeper } from './record-keeper.js';
+
+/** Starts a conversation from what the handshake left behind. */
+export type OpenConversation = (init: ConversationInit) => Conversation;
+
+export interface PublishOptions {
+  /** Default `unlimited`. */
+  readonly lifecycle?: Lifecycle;
+  /** Seconds from now after which the publication ends; default never. */
+  readonly ttlSeconds?: number;
+  /** ≤ 512 bytes encoded; readable for whoever knows the tag. */
+  readonly metadata?: Metadata;
+  /** Said to every accepted responder inside the handshake; ≤ 512 bytes. */
+  readonly hello?: Uint8Array;
+  /** `radio`: pass radio namespaces only; nobody is let bridge it. Default `any`. */
+  readonly reach?: Reach;
+  /** Whether bridges may carry it on; default `trusted`, with `reach: 'radio'` always `none`. */
+  readonly bridge?: BridgePolicy;
+  /** False turns a responder away with `policy`. */
+  readonly admit?: (request: { readonly hello: Uint8Array | undefined }) => boolean;
+  /** From an earlier publication's `handle`: resumes it from the store. */
+  readonly handle?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface PublishSurroundings extends Surroundings {
+  readonly store: Store;
+  /** At least one. They stay the caller's, who closes them after the publication. */
+  readonly namespaces: readonly Namespace[];
+  /** Default: `openConversation` of SPEC §7. */
+  readonly openConversation?: OpenConversation;
+}
+
+export interface PublicationStatus {
+  readonly lifecycle: LifecycleState;
+  /** Responses accepted, ever. */
+  readonly accepted: number;
+  /** Accepted, but the responder has not been heard yet. */
+  readonly unconfirmed: number;
+  /** Unix seconds; undefined is never. */
+  readonly expiry: number | undefined;
+  readonly counts: Readonly<InboxCounts>;
+}
+
+/** `already-published`: somebody else lives under this tag, too. `restored`: a namespace had lost the record. */
+export type PublicationEvent = KeeperEvent | LifecycleState;
+
+/** Accepted conversations, as they come. One consumer. */
+export interface Publication extends AsyncIterable<Conversation> {
+  /** Random name under which the store keeps it. */
+  readonly handle: string;
+  readonly status: PublicationStatus;
+  onEvent(listener: (event: PublicationEvent) => void): () => void;
+  /** Takes the publication back everywhere. Conversations go on. Late responders are told `expired`. Idempotent. */
+  unpublish(): Promise<void>;
+  /** Stops answering and leaves the records in place: for a restart. Open conversations are the caller's. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Publishes the tag. Resolves once everything needed is stored and the records are on their way; a namespace that is
+ * down gets them when it is up again.
+ * @throws InvalidArgumentError · RdvError `too-large`, `store`, `not-published` for an unknown handle
+ * @example
+ * const publication = await publish(await TagSecret.fromTag(parseTag('billboard on Rte. 101')), {}, surroundings);
+ * for await (const conversation of publication) void conversation.send(utf8('hello'));
+ */
+export async function publish(
+  tag: TagSecret,
+  options: PublishOptions,
+  surroundings: PublishSurroundings,
+): Promise<Publication> {
+  checkOptions(options, surroundings);
+  throwIfAborted(options.signal);
+  const publication = new OpenPublication(tag, options, surroundings);
+  try {
+    await publication.open();
+    throwIfAborted(options.signal);
+  } catch (error) {
+    await publication.close();
+    throw error;
+  }
+  return publication;
+}
+
+/** Handles of the publications that `store` keeps: `publish` resumes each with its tag. */
+export function storedPublications(store: Store): readonly string[] {
+  return PublicationStore.handles(store);
+}
+
+class OpenPublication implements Publication {
+  readonly handle: string;
+  readonly #options: PublishOptions;
+  readonly #surroundings: PublishSurroundings;
+  readonly #limits: ResponseLimits;
+  readonly #acceptance: Acceptance;
+  readonly #keeper: RecordKeeper;
+  readonly #accepted = new AcceptedQueue<Conversation>();
+  readonly #opened = new Map<string, Conversation>();
+  readonly #listeners = new Set<(event: PublicationEvent) => void>();
+  readonly #resumed: boolean;
+  #expiryTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(tag: TagSecret, options: PublishOptions, surroundings: PublishSurroundings) {
+    const { clock, random, log, namespaces } = surroundings;
+    this.#options = options;
+    this.#surroundings = surroundings;
+    this.handle = options.handle ?? toHex(random(16));
+    const store = new PublicationStore(surroundings.store, this.handle);
+    const stored = store.state();
+    if (options.handle !== undefined && !stored) throw unknownHandle();
+    this.#resumed = stored !== undefined;
+    const ttl = options.ttlSeconds;
+    const expiry = ttl === undefined ? (stored?.expiry ?? 0) : Math.floor(clock.now() / 1000) + ttl;
+    const fresh = { lifecycle: 'published', accepted: 0, ownerSeed: random(KEY_BYTES), expiry } as const;
+    const state = stored ? { ...stored, expiry } : fresh;
+    const lifecycle = options.lifecycle ?? 'unlimited';
+    this.#limits = new ResponseLimits(clock);
+    this.#acceptance = new Acceptance({
+      clock,
+      random,
+      log,
+      store,
+      state,
+      lifecycle,
+      ...(options.hello && { hello: options.hello }),
+      ...(options.admit && { admit: options.admit }),
+      onForgotten: (hash) => this.#forgotten(hash),
+    });
+    const reach = options.reach ?? 'any';
+    this.#keeper = new RecordKeeper({
+      clock,
+      random,
+      log,
+      tag,
+      store,
+      namespaces,
+      expiry,
+      ownerSeed: state.ownerSeed,
+      bridge: reach === 'radio' ? 'none' : (options.bridge ?? 'trusted'),
+      makeBody: (prekey) =>
+        encodeBody({
+          prekey,
+          lifecycle: kindOf(lifecycle),
+          reach,
+          abilities: [ABILITY_RDV1],
+          ...(options.metadata && { metadata: options.metadata }),
+        }),
+      publicOf: x25519PublicKey,
+      makeInbox: (keys, queue, onUnknownPrekey) =>
+        new Inbox({
+          queue,
+          keys,
+          random,
+          onUnknownPrekey,
+          limits: this.#limits,
+          again: (hash, namespace, tryNumber) => this.#again(hash, namespace, tryNumber),
+          onVerified: (verified, namespace) => this.#onVerified(verified, namespace),
+        }),
+      onPrekeyGone: (prekey) => this.#acceptance.forgetPrekey(prekey),
+      onEvent: (event) => this.#emit(event),
+    });
+  }
+
+  /** Takes up the life where the store left it, then the records, then the replies that may not have arrived. */
+  async open(): Promise<void> {
+    const { lifecycle, accepted } = this.#acceptance.state;
+    const limit = this.#limit();
+    // A publication that is used up stays so; one that was taken back, or may now take more, is published again.
+    const room = lifecycle !== 'full' || accepted < limit;
+    if (room && !this.#isExpired() && accepts(lifecycleMachine, lifecycle, 'publish'))
+      await this.#acceptance.change('publish');
+    await this.#keeper.open(this.#acceptance.state.lifecycle !== 'consumed');
+    this.#armExpiry();
+    if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
+  }
+
+  get status(): PublicationStatus {
+    const { lifecycle, accepted, expiry } = this.#acceptance.state;
+    return {
+      lifecycle,
+      accepted,
+      unconfirmed: this.#acceptance.unconfirmed().length,
+      expiry: expiry === 0 ? undefined : expiry,
+      counts: { ...this.#limits.counts },
+    };
+  }
+
+  onEvent(listener: (event: PublicationEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async unpublish(): Promise<void> {
+    if (this.#closed) throw new CanceledError('the publication is closed');
+    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'withdraw')) return;
+    await this.#acceptance.change('withdraw');
+    await this.#keeper.withdraw();
+    this.#emit('withdrawn');
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#expiryTimer?.cancel();
+    this.#keeper.close();
+    this.#accepted.end();
+    await this.#keeper.settled();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Conversation> {
+    return this.#accepted;
+  }
+
+  #limit(): number {
+    const lifecycle = this.#options.lifecycle ?? 'unlimited';
+    if (lifecycle === 'single') return 1;
+    return lifecycle === 'unlimited' ? Number.POSITIVE_INFINITY : lifecycle.limit;
+  }
+
+  /** Records expire by themselves; what is left to do is to say so. */
+  #armExpiry(): void {
+    const { lifecycle, expiry } = this.#acceptance.state;
+    if (expiry === 0 || !accepts(lifecycleMachine, lifecycle, 'expire')) return;
+    // In steps, for timers of many days do not exist everywhere.
+    const leftMs = Math.max(0, expiry * 1000 - this.#surroundings.clock.now());
+    this.#expiryTimer = this.#surroundings.clock.schedule(Math.min(leftMs, 86_400_000), () => {
+      if (!this.#isExpired()) this.#armExpiry();
+      else if (accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'expire')) this.#expire();
+    });
+  }
+
+  #expire(): void {
+    this.#acceptance.change('expire').then(
+      () => this.#emit('expired'),
+      (error: unknown) => this.#surroundings.log.error('the expiry could not be stored', codeOf(error)),
+    );
+  }
+
+  #isExpired(): boolean {
+    const { expiry } = this.#acceptance.state;
+    return expiry !== 0 && this.#surroundings.clock.now() >= expiry * 1000;
+  }
+
+  /** Message 1 seen before: the stored bytes again, nothing computed. */
+  #again(hash: Uint8Array, namespace: Namespace, tryNumber: number): boolean {
+    const known = this.#acceptance.lookUp(hash);
+    if (!known) return false;
+    if (known.noise2 && known.replyQueue && this.#limits.repeated(namespace)) {
+      this.#send(namespace, known.replyQueue, encodeReply(known.noise2, tryNumber));
+    }
+    return true;
+  }
+
+  #onVerified({ hash, handshake, payload, prekey, tryNumber }: Verified, namespace: Namespace): void {
+    if (this.#closed) return;
+    const decision = this.#acceptance.decide(hash, handshake, payload, prekey);
+    const frame = encodeReply(decision.noise2, tryNumber);
+    decision.ready.then(
+      () => {
+        if (this.#closed) return;
+        if (decision.accepted) this.#start(toHex(hash), decision.accepted, namespace);
+        // The conversation has subscribed its queues: the port keeps this order, nothing is awaited.
+        this.#send(namespace, decision.replyQueue, frame);
+        if (decision.effects.includes('put-tombstones')) this.#withdrawConsumed();
+        const { lifecycle } = this.#acceptance.state;
+        if (decision.accepted && lifecycle !== 'published') this.#emit(lifecycle);
+      },
+      (error: unknown) => this.#surroundings.log.error('a response was not accepted: the store failed', codeOf(error)),
+    );
+  }
+
+  #withdrawConsumed(): void {
+    this.#keeper.withdraw().catch((error: unknown) => {
+      this.#surroundings.log.error('the used-up publication could not be taken back', codeOf(error));
+    });
+  }
+
+  /** After a restart: the reply again, everywhere, under a new `try` so that bridges let it pass. */
+  #resume(hash: string, reply: StoredReply): void {
+    this.#start(hash, reply, undefined);
+    const frame = encodeReply(reply.noise2, this.#surroundings.random(1)[0]!);
+    for (const namespace of this.#surroundings.namespaces) this.#send(namespace, reply.replyQueue, frame);
+  }
+
+  #start(hash: string, reply: StoredReply, preferred: Namespace | undefined): void {
+    const { clock, random, log, namespaces } = this.#surroundings;
+    const open = this.#surroundings.openConversation ?? openConversation;
+    const conversation = open({
+      clock,
+      random,
+      log,
+      namespaces,
+      role: 'publisher',
+      // Copies: the stored ones are wiped with the reply, these by the conversation.
+      secrets: {
+        sendKey: reply.sendKey.slice(),
+        receiveKey: reply.receiveKey.slice(),
+        channelBinding: reply.channelBinding.slice(),
+        seed: reply.seed.slice(),
+      },
+      sas: reply.commitment,
+      ...(reply.hello && { hello: reply.hello }),
+      ...(preferred && { preferred }),
+      onFirstFrame: () => this.#onFirstFrame(hash),
+    });
+    this.#opened.set(hash, conversation);
+    this.#accepted.push(conversation);
+  }
+
+  #onFirstFrame(hash: string): void {
+    this.#opened.delete(hash);
+    this.#acceptance.confirm(hash).catch((error: unknown) => {
+      this.#surroundings.log.error('a reply could not be taken out of the store', codeOf(error));
+    });
+  }
+
+  #forgotten(hash: string): void {
+    const conversation = this.#opened.get(hash);
+    this.#opened.delete(hash);
+    void conversation?.close();
+  }
+
+  #send(namespace: Namespace, queue: Uint8Array, frame: Uint8Array): void {
+    // A reply that is lost here is sent again when the responder asks again.
+    namespace.send(queue, frame).catch(() => {});
+  }
+
+  #emit(event: PublicationEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+}
+
+function codeOf(error: unknown): { code: string } {
+  return { code: toRdvError(error).code };
+}
+
+function kindOf(lifecycle: Lifecycle): LifecycleKind {
+  return typeof lifecycle === 'string' ? lifecycle : 'limited';
+}
+
+function unknownHandle(): RdvError {
+  return new RdvError('not-published', 'the store holds no publication under this handle');
+}
+
+function checkOptions(options: PublishOptions, surroundings: PublishSurroundings): void {
+  const { lifecycle, ttlSeconds, hello, handle } = options;
+  if (typeof lifecycle === 'object' && !(Number.isSafeInteger(lifecycle.limit) && lifecycle.limit > 0)) {
+    throw new InvalidArgumentError('"limit" expected an integer > 0');
+  }
+  if (ttlSeconds !== undefined && !(Number.isSafeInteger(ttlSeconds) && ttlSeconds > 0)) {
+    throw new InvalidArgumentError('"ttlSeconds" expected an integer > 0');
+  }
+  assertHello(hello);
+  if (handle !== undefined && !/^[0-9a-f]{32}$/.test(handle)) {
+    throw new InvalidArgumentError('"handle" expected 32 hexadecimal digits');
+  }
+  if (surroundings.namespaces.length === 0) throw new InvalidArgumentError('"namespaces" expected at least one');
+  // Metadata is checked by encoding it, before anything is stored.
+  encodeBody({
+    prekey: new Uint8Array(KEY_BYTES),
+    lifecycle: 'unlimited',
+    reach: 'any',
+    abilities: [ABILITY_RDV1],
+    ...(options.metadata && { metadata: options.metadata }),
+  });
+}

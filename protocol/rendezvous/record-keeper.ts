@@ -1,0 +1,376 @@
+/**
+ * Keeps a publication's records in its namespaces (SPEC §2, §3): one per epoch, the next epoch's from a random
+ * moment before the change; restores what an unchecked namespace lost; replaces all by tombstones. Owns the epochs'
+ * inboxes and prekeys. What a response leads to is not decided here.
+ */
+import { equalBytes, toHex, wipe } from '../core/bytes.js';
+import {
+  EPOCH_SECONDS,
+  KEY_BYTES,
+  NOT_AFTER_GRACE_SECONDS,
+  QUEUE_TTL_SECONDS,
+  RECORD_NONCE_BYTES,
+} from '../core/constants.js';
+import { type RdvError, toRdvError } from '../core/errors.js';
+import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
+import type { BridgePolicy, Namespace, Watch } from '../namespace/port.js';
+import { openRecord, sealRecord } from '../record/body.js';
+import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
+import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
+import type { Inbox } from './inbox.js';
+import { type OwnerKey, ownerKey } from './owner-key.js';
+import type { PublicationStore, StoredPrekey } from './publication-store.js';
+import { Restorer } from './restorer.js';
+
+/** The next epoch's record goes out between these many seconds before the change (SPEC §2). */
+const LEAD_SECONDS = { most: 3600, least: 600 } as const;
+
+export type KeeperEvent = 'already-published' | 'restored';
+
+export interface KeeperInit extends Surroundings {
+  readonly tag: TagSecret;
+  readonly ownerSeed: Uint8Array;
+  readonly store: PublicationStore;
+  readonly namespaces: readonly Namespace[];
+  readonly bridge: BridgePolicy;
+  /** Unix seconds; 0 is never. */
+  readonly expiry: number;
+  /** The encoded body around a prekey: the same for the same prekey, as long as the options stay. */
+  readonly makeBody: (prekey: Uint8Array) => Uint8Array;
+  /** Public key (32 bytes) of a prekey secret. */
+  readonly publicOf: (secret: Uint8Array) => Uint8Array;
+  readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;
+  readonly onPrekeyGone: (prekey: string) => void;
+  readonly onEvent: (event: KeeperEvent) => void;
+}
+
+interface Epoch {
+  readonly keys: EpochValues;
+  readonly owner: OwnerKey;
+  readonly inbox: Inbox;
+  readonly restorer: Restorer;
+  readonly watches: Watch[];
+  record: RecordEnvelope | undefined;
+  maxNotAfter: number;
+  prekeys: StoredPrekey[];
+}
+
+export class RecordKeeper {
+  readonly #init: KeeperInit;
+  readonly #epochs = new Map<number, Epoch>();
+  readonly #aborter = new AbortController();
+  readonly #others = new Set<string>();
+  readonly #announced = new Set<number>();
+  readonly #leadSeconds: number;
+  #publishing = false;
+  #timer: Timer | undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(init: KeeperInit) {
+    this.#init = init;
+    const [a, b] = init.random(2);
+    const span = LEAD_SECONDS.most - LEAD_SECONDS.least;
+    this.#leadSeconds = LEAD_SECONDS.least + Math.floor(((a! * 256 + b!) / 65_536) * span);
+  }
+
+  /**
+   * Takes up what the store has, then publishes if `publishing`. Resolves once everything is stored and on its way:
+   * that a namespace acknowledges is not waited for.
+   */
+  async open(publishing: boolean): Promise<void> {
+    this.#publishing = publishing;
+    const prekeys = this.#init.store.prekeys();
+    for (const stored of this.#init.store.records()) {
+      const epoch = this.#epoch(stored.epoch);
+      epoch.record = decodeRecord(stored.bytes);
+      epoch.maxNotAfter = stored.maxNotAfter;
+    }
+    for (const prekey of prekeys) this.#adopt(this.#epoch(prekey.epoch), prekey);
+    const due = publishing ? this.#due(this.#seconds()) : [];
+    for (const [number, epoch] of this.#epochs) {
+      this.#attach(epoch);
+      if (!due.includes(number)) this.#announce(epoch);
+    }
+    await this.#turn();
+  }
+
+  /** Publishes again after `withdraw`. */
+  publish(): Promise<void> {
+    this.#publishing = true;
+    return this.#turn();
+  }
+
+  /** Tombstones for every unexpired record, stored, then sent everywhere. */
+  withdraw(): Promise<void> {
+    this.#publishing = false;
+    return this.#queue(async () => {
+      const now = this.#seconds();
+      const writes: StoreWrite[] = [];
+      const changed: Epoch[] = [];
+      for (const epoch of this.#epochs.values()) {
+        if (!epoch.record || epoch.record.tombstone || epoch.maxNotAfter <= now) continue;
+        writes.push(this.#replace(epoch, this.#tombstone(epoch)));
+        changed.push(epoch);
+      }
+      await this.#init.store.commit(writes);
+      for (const epoch of changed) this.#announce(epoch);
+    });
+  }
+
+  /** Leaves the records where they are. */
+  close(): void {
+    this.#aborter.abort();
+    this.#timer?.cancel();
+    for (const epoch of this.#epochs.values()) this.#release(epoch);
+    this.#epochs.clear();
+  }
+
+  /** Resolves once everything that was asked for is stored and on its way. */
+  settled(): Promise<void> {
+    return this.#work;
+  }
+
+  #queue(work: () => Promise<void>): Promise<void> {
+    const next = this.#work.then(async () => {
+      if (!this.#aborter.signal.aborted) await work();
+    });
+    this.#work = next.catch(() => {});
+    return next;
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#init.clock.now() / 1000);
+  }
+
+  /** Creates what is due, forgets what is over, and sets the clock for the next time. */
+  #turn(): Promise<void> {
+    return this.#queue(async () => {
+      const now = this.#seconds();
+      for (const [number, epoch] of this.#epochs) {
+        if (epoch.maxNotAfter + QUEUE_TTL_SECONDS <= now) await this.#forget(number, epoch);
+      }
+      if (this.#publishing) for (const number of this.#due(now)) await this.#publishIn(number);
+      this.#schedule(now);
+    });
+  }
+
+  #due(now: number): number[] {
+    const { expiry } = this.#init;
+    if (expiry !== 0 && expiry <= now) return [];
+    const current = epochOf(now);
+    const lead = (current + 1) * EPOCH_SECONDS - now <= this.#leadSeconds;
+    return lead ? [current, current + 1] : [current];
+  }
+
+  #schedule(now: number): void {
+    this.#timer?.cancel();
+    const nextEpoch = (epochOf(now) + 1) * EPOCH_SECONDS;
+    const moments = [nextEpoch - this.#leadSeconds, nextEpoch];
+    for (const epoch of this.#epochs.values()) moments.push(epoch.maxNotAfter + QUEUE_TTL_SECONDS);
+    const next = Math.min(...moments.filter((moment) => moment > now));
+    this.#timer = this.#init.clock.schedule((next - now) * 1000, () => {
+      this.#turn().catch((error: unknown) => this.#warn('the next epoch could not be prepared', error));
+    });
+  }
+
+  /** A live record in this epoch with the body of today's options: the stored one, or a new one. */
+  async #publishIn(number: number): Promise<void> {
+    const fresh = !this.#epochs.has(number);
+    const epoch = this.#epoch(number);
+    const fitting = epoch.prekeys.find((prekey) => equalBytes(prekey.body, this.#bodyOf(prekey.secret)));
+    const grace = (number + 1) * EPOCH_SECONDS + NOT_AFTER_GRACE_SECONDS;
+    const notAfter = this.#init.expiry === 0 ? grace : Math.min(grace, this.#init.expiry);
+    const live = epoch.record && !epoch.record.tombstone && epoch.record.notAfter === notAfter;
+    if (live && fitting && this.#carries(epoch, fitting.body)) {
+      // Put again at a restart; while running, every namespace has it already.
+      if (!this.#announced.has(number)) this.#announce(epoch);
+      return;
+    }
+    const writes: StoreWrite[] = [];
+    const prekey = fitting ?? this.#newPrekey(number, epoch);
+    if (!fitting) {
+      this.#adopt(epoch, prekey);
+      writes.push(this.#init.store.writePrekey(prekey));
+    }
+    const sealed = sealRecord({
+      id: epoch.keys.id,
+      owner: epoch.owner.publicKey,
+      seq: this.#nextSeq(epoch),
+      notAfter,
+      recordKey: epoch.keys.recordKey,
+      body: prekey.body,
+      random: this.#init.random,
+      sign: epoch.owner.sign,
+    });
+    writes.push(this.#replace(epoch, sealed));
+    await this.#init.store.commit(writes);
+    if (this.#aborter.signal.aborted) return;
+    if (fresh) this.#attach(epoch);
+    this.#announce(epoch);
+  }
+
+  #bodyOf(secret: Uint8Array): Uint8Array {
+    return this.#init.makeBody(this.#init.publicOf(secret));
+  }
+
+  #carries(epoch: Epoch, body: Uint8Array): boolean {
+    return equalBytes(openRecord(epoch.record!, epoch.keys.recordKey), body);
+  }
+
+  #newPrekey(number: number, epoch: Epoch): StoredPrekey {
+    const secret = this.#init.random(KEY_BYTES);
+    return { name: `${number}-${epoch.prekeys.length}`, epoch: number, secret, body: this.#bodyOf(secret) };
+  }
+
+  #adopt(epoch: Epoch, prekey: StoredPrekey): void {
+    epoch.inbox.add(prekey);
+    epoch.prekeys.push(prekey);
+  }
+
+  #nextSeq(epoch: Epoch, heard = 0): number {
+    return Math.max((epoch.record?.seq ?? 0) + 1, heard + 1, Math.floor(this.#init.clock.now()));
+  }
+
+  #tombstone(epoch: Epoch, heard = 0): Uint8Array {
+    const fields = {
+      id: epoch.keys.id,
+      owner: epoch.owner.publicKey,
+      seq: this.#nextSeq(epoch, heard),
+      notAfter: epoch.maxNotAfter,
+      nonce: new Uint8Array(RECORD_NONCE_BYTES),
+      sealed: new Uint8Array(0),
+    };
+    return encodeRecord(fields, epoch.owner.sign);
+  }
+
+  #replace(epoch: Epoch, bytes: Uint8Array): StoreWrite {
+    epoch.record = decodeRecord(bytes);
+    epoch.maxNotAfter = Math.max(epoch.maxNotAfter, epoch.record.notAfter);
+    const { maxNotAfter } = epoch;
+    return this.#init.store.writeRecord({ epoch: epoch.keys.epoch, bytes, maxNotAfter });
+  }
+
+  #epoch(number: number): Epoch {
+    const known = this.#epochs.get(number);
+    if (known) return known;
+    const { tag, ownerSeed, clock, makeInbox } = this.#init;
+    const keys = tag.epoch(number);
+    const owner = ownerKey(ownerSeed, number);
+    const restorer = new Restorer(clock, (namespace) => {
+      this.#put(epoch, namespace);
+      this.#init.onEvent('restored');
+    });
+    const inbox = makeInbox(keys, keys.inbox(owner.publicKey), () => restorer.lost());
+    const epoch: Epoch = { keys, owner, inbox, restorer, watches: [], record: undefined, maxNotAfter: 0, prekeys: [] };
+    this.#epochs.set(number, epoch);
+    return epoch;
+  }
+
+  /** Inbox first, record after: whoever hears of the record can be heard. */
+  #attach(epoch: Epoch): void {
+    const { keys } = epoch;
+    for (const namespace of this.#init.namespaces) {
+      epoch.inbox.subscribe(namespace);
+      epoch.restorer.add(namespace);
+      const query = { id: keys.id, lookupKey: keys.lookupKey };
+      const options = { signal: this.#aborter.signal };
+      const watch = namespace.watch(query, (bytes) => this.#onHeard(epoch, namespace, bytes), options);
+      watch.answered.catch((error: unknown) => this.#warn('a namespace cannot be watched', error));
+      epoch.watches.push(watch);
+    }
+  }
+
+  #announce(epoch: Epoch): void {
+    this.#announced.add(epoch.keys.epoch);
+    for (const namespace of this.#init.namespaces) this.#put(epoch, namespace);
+  }
+
+  #put(epoch: Epoch, namespace: Namespace): void {
+    const { record, keys } = epoch;
+    if (!record || record.notAfter <= this.#seconds()) return;
+    const options = { lookupKey: keys.lookupKey, bridge: this.#init.bridge, signal: this.#aborter.signal };
+    namespace.put(record.bytes, options).catch((error: unknown) => {
+      if (this.#aborter.signal.aborted) return;
+      this.#warn('a namespace did not take the record; it is offered again', error);
+      epoch.restorer.lost(namespace);
+    });
+  }
+
+  /** What a namespace holds under our id. Nothing of it is believed before it verifies. */
+  #onHeard(epoch: Epoch, namespace: Namespace, bytes: Uint8Array): void {
+    const { record } = epoch;
+    if (!record || (bytes.length > 0 && equalBytes(bytes, record.bytes))) return;
+    let heard: RecordEnvelope | undefined;
+    try {
+      heard = decodeRecord(bytes);
+    } catch {
+      // Cleared, or overwritten by what is no record at all.
+    }
+    if (heard && !equalBytes(heard.owner, epoch.owner.publicKey)) {
+      this.#onOther(epoch, heard);
+      return;
+    }
+    const newer = heard && heard.seq >= record.seq && equalBytes(heard.id, epoch.keys.id) && verifyRecord(heard);
+    if (newer) this.#overtake(epoch, heard!.seq);
+    else if (namespace.unchecked) epoch.restorer.lost(namespace);
+  }
+
+  /** Only our own seed signs so: this store was restored from a backup. We go on above what is out there. */
+  #overtake(epoch: Epoch, seq: number): void {
+    this.#queue(async () => {
+      const { record, keys, owner } = epoch;
+      if (!record || record.seq > seq) return;
+      const bytes = record.tombstone
+        ? this.#tombstone(epoch, seq)
+        : sealRecord({
+            id: keys.id,
+            owner: owner.publicKey,
+            seq: this.#nextSeq(epoch, seq),
+            notAfter: record.notAfter,
+            recordKey: keys.recordKey,
+            body: openRecord(record, keys.recordKey),
+            random: this.#init.random,
+            sign: owner.sign,
+          });
+      await this.#init.store.commit([this.#replace(epoch, bytes)]);
+      this.#announce(epoch);
+    }).catch((error: unknown) => this.#warn('the record could not be renewed', error));
+  }
+
+  /** A warning only: refusing would make whoever reads the billboard first its owner. */
+  #onOther(epoch: Epoch, heard: RecordEnvelope): void {
+    const name = toHex(heard.owner);
+    if (this.#others.has(name) || this.#others.size >= 64 || heard.tombstone) return;
+    if (heard.notAfter <= this.#seconds() || !verifyRecord(heard)) return;
+    try {
+      openRecord(heard, epoch.keys.recordKey);
+    } catch {
+      return;
+    }
+    this.#others.add(name);
+    this.#init.onEvent('already-published');
+  }
+
+  async #forget(number: number, epoch: Epoch): Promise<void> {
+    await this.#init.store.commit(this.#init.store.forgetEpoch(number));
+    for (const prekey of epoch.prekeys) {
+      wipe(prekey.secret);
+      this.#init.onPrekeyGone(prekey.name);
+    }
+    this.#release(epoch);
+    this.#epochs.delete(number);
+    this.#announced.delete(number);
+  }
+
+  #release(epoch: Epoch): void {
+    epoch.restorer.close();
+    epoch.inbox.close();
+    for (const watch of epoch.watches) watch.close();
+    epoch.keys.wipe();
+  }
+
+  #warn(message: string, error: unknown): void {
+    const known: RdvError = toRdvError(error);
+    if (known.code !== 'canceled') this.#init.log.warn(message, { code: known.code, reason: known.message });
+  }
+}

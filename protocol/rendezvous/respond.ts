@@ -1,0 +1,299 @@
+/**
+ * `respond()`: finds who published a tag and opens a conversation with them (SPEC §2 to §5). The second of the two
+ * calls that an application needs. Finding is `lookup.ts`, one response is `attempt.ts`; here is decided who is
+ * asked, when the next one is, and what a refusal or silence means.
+ */
+import type { Conversation } from '../conversation/api.js';
+import { openConversation } from '../conversation/open.js';
+import { toHex } from '../core/bytes.js';
+import {
+  CanceledError,
+  InvalidArgumentError,
+  RdvError,
+  type RefusalReason,
+  RefusedError,
+  TimeoutError,
+  throwIfAborted,
+} from '../core/errors.js';
+import type { Surroundings, Timer } from '../core/ports.js';
+import type { Namespace } from '../namespace/port.js';
+import type { LifecycleKind, Metadata } from '../record/body.js';
+import type { TagSecret } from '../tag/derived.js';
+import { type AcceptedReply, Attempt } from './attempt.js';
+import { type Candidate, Lookup } from './lookup.js';
+import { assertHello } from './messages.js';
+import type { OpenConversation } from './publish.js';
+
+/** Records are collected this long after the first. */
+const COLLECT_MS = 50;
+/** Silence after which the next owner is tried, too. */
+const NEXT_OWNER_MS = 3000;
+/** Silence after which a publisher whose record has changed is asked anew. */
+const CHANGED_MS = 1000;
+const NO_WAIT_MS = 3000;
+const DEFAULT_TIMEOUT_MS = 60_000;
+const ATTEMPTS_MAX = 32;
+
+/** What was found, as soon as somebody is asked. */
+export interface Found {
+  /** Publishers under this tag at the moment. Without evidence one of them is picked at random (SPEC §3). */
+  readonly publishers: number;
+  readonly lifecycle: LifecycleKind;
+  readonly metadata: Metadata | undefined;
+}
+
+export interface RespondOptions {
+  /** Said to the publisher inside the first message; ≤ 512 bytes; not forward-secret. */
+  readonly hello?: Uint8Array;
+  /** Milliseconds until `timeout`; default 60,000. */
+  readonly timeoutMs?: number;
+  /** Do not wait for somebody to publish: `not-published` once every namespace has answered, or after 3 s. */
+  readonly noWait?: boolean;
+  readonly onFound?: (found: Found) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface RespondSurroundings extends Surroundings {
+  /** At least one. They stay the caller's, who closes them after the conversation. */
+  readonly namespaces: readonly Namespace[];
+  /** Default: `openConversation` of SPEC §7. */
+  readonly openConversation?: OpenConversation;
+}
+
+/**
+ * Responds to whoever publishes the tag.
+ * @throws RefusedError with the publisher's reason · TimeoutError · CanceledError · InvalidArgumentError
+ * @throws RdvError `not-published` with `noWait`
+ * @example
+ * const conversation = await respond(await TagSecret.fromTag(parseTag('billboard on Rte. 101')), {}, surroundings);
+ * for await (const message of conversation) show(message);
+ */
+export async function respond(
+  tag: TagSecret,
+  options: RespondOptions,
+  surroundings: RespondSurroundings,
+): Promise<Conversation> {
+  assertHello(options.hello);
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0))
+    throw new InvalidArgumentError('"timeoutMs" expected more than 0');
+  if (surroundings.namespaces.length === 0) throw new InvalidArgumentError('"namespaces" expected at least one');
+  throwIfAborted(options.signal);
+  return new Responder(tag, options, surroundings).run(timeoutMs);
+}
+
+class Responder {
+  readonly #options: RespondOptions;
+  readonly #surroundings: RespondSurroundings;
+  readonly #lookup: Lookup;
+  readonly #attempts = new Set<Attempt>();
+  /** Record bodies asked so far, and when the last was. */
+  readonly #tried = new Set<string>();
+  readonly #triedOwners = new Set<string>();
+  readonly #timers = new Set<Timer>();
+  #triedAt = 0;
+  #collecting: Timer | undefined;
+  #next: Timer | undefined;
+  #refusal: RefusalReason | undefined;
+  #settled = false;
+  #resolve: (conversation: Conversation) => void = () => {};
+  #reject: (error: RdvError) => void = () => {};
+
+  constructor(tag: TagSecret, options: RespondOptions, surroundings: RespondSurroundings) {
+    this.#options = options;
+    this.#surroundings = surroundings;
+    this.#lookup = new Lookup({
+      tag,
+      namespaces: surroundings.namespaces,
+      clock: surroundings.clock,
+      onCandidate: (candidate) => this.#onCandidate(candidate),
+      onAnswered: () => this.#onAnswered(),
+    });
+  }
+
+  run(timeoutMs: number): Promise<Conversation> {
+    const { signal, noWait } = this.#options;
+    const onAbort = (): void => {
+      this.#fail(signal?.reason instanceof RdvError ? signal.reason : new CanceledError());
+    };
+    return new Promise<Conversation>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#after(timeoutMs, () => this.#fail(this.#timeout()));
+      if (noWait) this.#after(NO_WAIT_MS, () => this.#failIfNobody());
+      this.#lookup.open();
+    }).finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  #onCandidate(candidate: Candidate): void {
+    if (this.#settled) return;
+    if (this.#tried.size > 0) {
+      // Somebody has been asked. A changed record is worth a new try after some silence, a new owner when due.
+      if (this.#triedOwners.has(ownerOf(candidate)) && !this.#tried.has(bodyOf(candidate)))
+        this.#scheduleNext(CHANGED_MS);
+      else if (!this.#next) this.#scheduleNext(NEXT_OWNER_MS);
+      return;
+    }
+    this.#collecting ??= this.#after(COLLECT_MS, () => this.#tryNext());
+  }
+
+  #onAnswered(): void {
+    if (this.#settled) return;
+    if (this.#lookup.candidates().length > 0) {
+      if (this.#tried.size === 0) this.#tryNext();
+    } else if (this.#options.noWait) this.#failIfNobody();
+  }
+
+  /** Asks one more publisher, picked at random among those not asked yet. @returns whether there was one */
+  #tryNext(): boolean {
+    this.#collecting?.cancel();
+    this.#next?.cancel();
+    this.#next = undefined;
+    const candidates = this.#lookup.candidates();
+    const untried = candidates.filter((candidate) => !this.#tried.has(bodyOf(candidate)));
+    if (this.#settled || untried.length === 0 || this.#tried.size >= ATTEMPTS_MAX) return false;
+    const candidate = untried[randomIndex(this.#surroundings, untried.length)]!;
+    if (this.#tried.size === 0) {
+      const { lifecycle, metadata } = candidate.body;
+      this.#options.onFound?.({ publishers: candidates.length, lifecycle, metadata });
+    }
+    this.#tried.add(bodyOf(candidate));
+    this.#triedOwners.add(ownerOf(candidate));
+    this.#triedAt = this.#surroundings.clock.monotonic();
+    const attempt: Attempt = this.#attempt(candidate, (reply) => this.#onAccepted(attempt, reply));
+    this.#attempts.add(attempt);
+    attempt.start();
+    if (untried.length > 1) this.#scheduleNext(NEXT_OWNER_MS);
+    return true;
+  }
+
+  #attempt(candidate: Candidate, onAccepted: (reply: AcceptedReply) => void): Attempt {
+    const { clock, random, log, namespaces } = this.#surroundings;
+    const { hello } = this.#options;
+    const attempt: Attempt = new Attempt({
+      clock,
+      random,
+      log,
+      namespaces,
+      candidate,
+      ...(hello && { hello }),
+      onAccepted,
+      onRefused: (reason) => this.#onRefused(attempt, reason),
+    });
+    return attempt;
+  }
+
+  /** After `ms` of silence since the last was asked. */
+  #scheduleNext(ms: number): void {
+    const elapsed = this.#surroundings.clock.monotonic() - this.#triedAt;
+    this.#next?.cancel();
+    this.#next = this.#after(Math.max(0, ms - elapsed), () => this.#tryNext());
+  }
+
+  #onRefused(attempt: Attempt, reason: RefusalReason): void {
+    this.#attempts.delete(attempt);
+    if (this.#settled) return;
+    this.#refusal = reason;
+    if (this.#tryNext() || this.#attempts.size > 0) return;
+    this.#fail(new RefusedError(reason, REFUSED[reason]));
+  }
+
+  #onAccepted(attempt: Attempt, reply: AcceptedReply): void {
+    this.#attempts.delete(attempt);
+    const { clock, random, log, namespaces } = this.#surroundings;
+    const open = this.#surroundings.openConversation ?? openConversation;
+    const conversation = open({
+      clock,
+      random,
+      log,
+      namespaces,
+      role: 'responder',
+      secrets: reply.secrets,
+      sas: reply.r,
+      preferred: reply.namespace,
+      ...(reply.hello && { hello: reply.hello }),
+    });
+    if (this.#settled) {
+      // Another publisher was faster: this one is told that nobody comes.
+      void conversation.close();
+      return;
+    }
+    this.#finish(true);
+    this.#resolve(conversation);
+  }
+
+  #fail(error: RdvError): void {
+    if (this.#settled) return;
+    this.#finish(false);
+    this.#reject(error);
+  }
+
+  #failIfNobody(): void {
+    if (this.#tried.size > 0 || this.#lookup.candidates().length > 0) return;
+    this.#fail(
+      new RdvError('not-published', 'nobody has published this tag here: check its spelling, or wait for them'),
+    );
+  }
+
+  #timeout(): RdvError {
+    if (this.#refusal) return new RefusedError(this.#refusal, REFUSED[this.#refusal]);
+    return new TimeoutError(
+      this.#tried.size === 0
+        ? 'nobody published this tag in time: check its spelling and the namespaces'
+        : 'the publisher was found but did not answer in time: try again later',
+    );
+  }
+
+  #finish(won: boolean): void {
+    this.#settled = true;
+    this.#collecting?.cancel();
+    this.#next?.cancel();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#lookup.close();
+    const late = [...this.#attempts];
+    const forget = (): void => {
+      for (const attempt of late) attempt.close();
+      this.#lookup.wipe();
+    };
+    if (!won || late.length === 0) {
+      forget();
+      return;
+    }
+    // Whoever else was asked may still accept, and is then told that nobody comes.
+    for (const attempt of late) attempt.quieten();
+    this.#surroundings.clock.schedule(DEFAULT_TIMEOUT_MS, forget);
+  }
+
+  #after(ms: number, run: () => void): Timer {
+    const timer = this.#surroundings.clock.schedule(ms, () => {
+      this.#timers.delete(timer);
+      run();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+}
+
+const REFUSED: Readonly<Record<RefusalReason, string>> = {
+  consumed: 'this tag was good for one response, and somebody has used it: ask for a new one',
+  full: 'this publication takes no more responses',
+  expired: 'this publication is over',
+  busy: 'the publisher is busy: try again in a minute',
+  policy: 'the publisher does not accept this response',
+};
+
+function ownerOf({ keys, record }: Candidate): string {
+  return `${keys.epoch} ${toHex(record.owner)}`;
+}
+
+function bodyOf(candidate: Candidate): string {
+  return `${ownerOf(candidate)} ${toHex(candidate.hash)}`;
+}
+
+/** Uniform enough for a choice among at most 192. */
+function randomIndex({ random }: Surroundings, count: number): number {
+  const [a, b] = random(2);
+  return ((a! << 8) | b!) % count;
+}
