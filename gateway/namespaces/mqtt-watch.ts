@@ -7,28 +7,29 @@
  * After a reconnect the same is asked again. Whatever was there before and is not any more (a broker that keeps
  * nothing over a restart) is reported, so that its publisher restores it.
  */
+import { toHex } from '@rdv/protocol/core/bytes';
 import type { Clock, Timer } from '@rdv/protocol/core/ports';
 
 /** Silence after the round trip, nothing heard yet. */
 const NOTHING_HEARD_MS = 100;
 /** Silence after the last record, where records may come after the round trip. */
 const SETTLING_MS = 3;
-/** Topics remembered: what a flood of owners adds beyond that is not missed. */
+/** Owners remembered: what a flood adds beyond that is not missed. */
 const REMEMBERED = 64;
 
 export class MqttAnswer {
   readonly answered: Promise<void>;
   readonly #clock: Clock;
-  readonly #onMissing: () => void;
+  readonly #onMissing: (owner: Uint8Array) => void;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
-  #before: ReadonlySet<string> = new Set();
-  #heard = new Set<string>();
+  #before: ReadonlyMap<string, Uint8Array> = new Map();
+  #heard = new Map<string, Uint8Array>();
   #marked = false;
   #timer: Timer | undefined;
 
-  /** @param onMissing something that was there before a reconnect is gone */
-  constructor(clock: Clock, onMissing: () => void) {
+  /** @param onMissing the record of `owner`, there before a reconnect, is gone */
+  constructor(clock: Clock, onMissing: (owner: Uint8Array) => void) {
     this.#clock = clock;
     this.#onMissing = onMissing;
     this.answered = new Promise((resolve, reject) => {
@@ -41,20 +42,20 @@ export class MqttAnswer {
   /** The question goes out (again). */
   asked(): void {
     this.#timer?.cancel();
-    this.#before = new Set([...this.#before, ...this.#heard]);
-    this.#heard = new Set();
+    this.#before = new Map([...this.#before, ...this.#heard]);
+    this.#heard = new Map();
     this.#marked = false;
   }
 
-  /** A record came on `topic`. */
-  heard(topic: string): void {
-    if (this.#heard.size < REMEMBERED) this.#heard.add(topic);
+  /** A record of `owner` came. */
+  heard(owner: Uint8Array): void {
+    if (this.#heard.size < REMEMBERED) this.#heard.set(toHex(owner), owner);
     if (this.#marked && this.#timer) this.#settleAfter(SETTLING_MS);
   }
 
-  /** What stood on `topic` is gone, and everybody was told. */
-  gone(topic: string): void {
-    this.#heard.delete(topic);
+  /** What `owner` had there is gone, and everybody was told. */
+  gone(owner: Uint8Array): void {
+    this.#heard.delete(toHex(owner));
   }
 
   /** The round trip came back. @param inOrder whether what came before it is all there was */
@@ -79,8 +80,8 @@ export class MqttAnswer {
   #settle(): void {
     this.#timer = undefined;
     this.#resolve();
-    const missing = [...this.#before].some((topic) => !this.#heard.has(topic));
-    this.#before = new Set();
-    if (missing) this.#onMissing();
+    const missing = [...this.#before].filter(([name]) => !this.#heard.has(name));
+    this.#before = new Map();
+    for (const [, owner] of missing) this.#onMissing(owner.slice());
   }
 }

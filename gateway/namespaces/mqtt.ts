@@ -55,7 +55,8 @@ const MAX_PACKET_BYTES: number = LINK_MESSAGE_MAX_BYTES + 1024;
 const NOTHING = new Uint8Array(0);
 const CLEAR_PATIENCE_MS = 2 ** 31 - 1;
 
-type Heard = (payload: Uint8Array, topic: string) => void;
+/** `place` is the owner for records. */
+type Heard = (payload: Uint8Array, place: Uint8Array) => void;
 
 /** See `openMqttNamespace`. */
 export class MqttNamespace implements Namespace {
@@ -150,11 +151,11 @@ export class MqttNamespace implements Namespace {
   watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
     if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
     const filter = recordFilter(this.#base, query.id);
-    const answer = new MqttAnswer(this.#options.clock, () => onRecord(NOTHING.slice()));
-    const hear: Heard = (payload, topic) => {
-      if (payload.length > 0) answer.heard(topic);
-      else answer.gone(topic);
-      onRecord(payload);
+    const answer = new MqttAnswer(this.#options.clock, (owner) => onRecord(NOTHING.slice(), owner));
+    const hear: Heard = (payload, owner) => {
+      if (payload.length > 0) answer.heard(owner);
+      else answer.gone(owner);
+      onRecord(payload, owner.slice());
     };
     const subscription: LinkSubscription = {
       filter,
@@ -176,7 +177,8 @@ export class MqttNamespace implements Namespace {
       refused = reject;
     });
     ready.catch(() => {});
-    const close = this.#listen({ filter, onHeld: held, onRefused: refused }, onFrame, refused);
+    const hear: Heard = (frame) => onFrame(frame);
+    const close = this.#listen({ filter, onHeld: held, onRefused: refused }, hear, refused);
     for (const frame of this.#unclaimed?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
     return { ready, close };
   }
@@ -243,11 +245,11 @@ export class MqttNamespace implements Namespace {
     if (parsed.kind === 'queue') {
       if (payload.length === 0 || payload.length > this.maxFrameBytes) return;
       if (!listeners) this.#unclaimed?.keep(topic, payload);
-      for (const hear of [...(listeners ?? [])]) hear(payload.slice(), topic);
+      for (const hear of [...(listeners ?? [])]) hear(payload.slice(), parsed.queue);
       return;
     }
     const record = this.#isRecordAt(parsed.id, parsed.owner, payload) ? payload : NOTHING;
-    for (const hear of [...(listeners ?? [])]) hear(record.slice(), topic);
+    for (const hear of [...(listeners ?? [])]) hear(record.slice(), parsed.owner);
   }
 
   /** Whether `payload` is an unexpired record that belongs where it stands. Signatures are for the reader to check. */

@@ -44,11 +44,11 @@ export interface WatchOptions {
 }
 
 /**
- * A record heard: its received encoding, unverified. The array belongs to the receiver. An empty array says that one
- * of the places under the id holds no record any more (cleared, or written over with something else): only a bare
- * store (`unchecked`) says so, and a publisher puts its own there again (SPEC §3).
+ * A record heard: its received encoding, unverified. The arrays belong to the receiver. An empty one says that the
+ * place of `owner` (32 bytes) holds no record any more (cleared, or written over with something else): only a bare
+ * store (`unchecked`) says so, and the publisher whose place it is puts its own there again (SPEC §3).
  */
-export type RecordListener = (record: Uint8Array) => void;
+export type RecordListener = (record: Uint8Array, owner?: Uint8Array) => void;
 
 /** A queue frame delivered. The array belongs to the receiver. */
 export type FrameListener = (frame: Uint8Array) => void;

@@ -86,7 +86,10 @@ describe('on a bare broker', () => {
     const record = testRecord({ id, owner, seq: 1, notAfter: now() + 60 });
     await publisher.put(record);
     const heard: Uint8Array[] = [];
-    const watch = publisher.watch({ id }, (bytesHeard) => heard.push(bytesHeard));
+    const watch = publisher.watch({ id }, (bytesHeard, place) => {
+      heard.push(bytesHeard);
+      expect(place).toEqual(owner.publicKey);
+    });
     await watch.answered;
     const topic = recordTopic('rdv', id, owner.publicKey);
     const theirs = testRecord({ id, owner: thief, seq: 9, notAfter: now() + 60 });
