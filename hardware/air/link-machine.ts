@@ -7,8 +7,11 @@ import type { Machine } from '@rdv/protocol/core/machine';
  */
 export type LinkState = 'open' | 'silent' | 'terminating' | 'fading' | 'orphaned' | 'closed';
 export type LinkEvent = 'lost' | 'found' | 'terminate' | 'exchanged' | 'abandoned' | 'supervised';
-/** `watch`/`unwatch` the supervision timeout · `arm` the next connection event · `part` as asked · `drop` by timeout. */
-export type LinkEffect = 'watch' | 'unwatch' | 'arm' | 'part' | 'drop';
+/**
+ * `watch`/`unwatch` the supervision timeout · `arm` the next connection event · `part` as asked · `drop` by timeout ·
+ * `forget` it, since nobody is left to be told.
+ */
+export type LinkEffect = 'watch' | 'unwatch' | 'arm' | 'part' | 'drop' | 'forget';
 
 export const linkMachine: Machine<LinkState, LinkEvent, LinkEffect> = {
   name: 'air-link',
@@ -38,7 +41,7 @@ export const linkMachine: Machine<LinkState, LinkEvent, LinkEffect> = {
     },
     orphaned: {
       terminate: { to: 'orphaned', effects: [] },
-      abandoned: { to: 'closed', effects: ['unwatch'] },
+      abandoned: { to: 'closed', effects: ['forget'] },
       supervised: { to: 'closed', effects: ['drop'] },
     },
     closed: {},

@@ -214,10 +214,13 @@ export class Link {
         else this.#arm();
         break;
       case 'part':
-        this.#part();
+        this.#end((end) => (end === this.#terminatedBy ? STATUS.terminatedByLocalHost : this.#terminationReason));
         break;
       case 'drop':
         this.#end((end) => (end === this.#terminatedBy ? STATUS.terminatedByLocalHost : this.#dropReason));
+        break;
+      case 'forget':
+        this.#stopTimers();
         break;
     }
   }
@@ -226,13 +229,13 @@ export class Link {
     if (this.state === 'terminating') this.#step('exchanged');
   }
 
-  #part(): void {
-    this.#end((end) => (end === this.#terminatedBy ? STATUS.terminatedByLocalHost : this.#terminationReason));
+  #end(reason: (end: LinkEnd) => number): void {
+    this.#stopTimers();
+    for (const end of [this.central, this.peripheral]) end.disconnected(reason(end));
   }
 
-  #end(reason: (end: LinkEnd) => number): void {
+  #stopTimers(): void {
     for (const timer of [this.#event, this.#supervision, this.#update]) timer?.cancel();
-    for (const end of [this.central, this.peripheral]) end.disconnected(reason(end));
   }
 
   #watch(ms: number): void {
