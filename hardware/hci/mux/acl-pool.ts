@@ -1,7 +1,7 @@
 /**
  * The controller's data buffers, shared out among links (Core Vol 4 Part E §4.1.1). A link may hold at most its
- * share, and one buffer stays reserved for each link that holds none: a peer that dies with its queue full keeps
- * its share until the supervision timeout, and the others go on.
+ * share: a peer that dies with its queue full keeps that until the supervision timeout, and the others go on with
+ * theirs. Shares add up to no more than there is, so they need no reserve beside them.
  */
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 
@@ -87,7 +87,7 @@ export class AclPool {
     for (let idle = 0; idle < lanes.length && this.#free > 0; ) {
       this.#turn = (this.#turn + 1) % lanes.length;
       const lane = lanes[this.#turn]!;
-      if (lane.queue.length === 0 || lane.inFlight >= share || this.#free <= this.#reservedFrom(lane)) {
+      if (lane.queue.length === 0 || lane.inFlight >= share) {
         idle++;
         continue;
       }
@@ -97,10 +97,5 @@ export class AclPool {
       this.#mostInFlight = Math.max(this.#mostInFlight, this.#total - this.#free);
       this.#write(lane.queue.shift()!);
     }
-  }
-
-  #reservedFrom(lane: AclLane): number {
-    if (this.#lanes.length > this.#total) return 0;
-    return this.#lanes.filter((other) => other !== lane && other.inFlight === 0).length;
   }
 }

@@ -130,7 +130,8 @@ export class Connections {
     }
     this.#add(handle, slot, SLOT_HANDLE);
     this.#options.onConnect({ slot: slot.index, localAddress });
-    // A connection of the other role that ends at once: bleno drops its left-over queue and counters, unseen.
+    // A connection of the other role that ends at once, unseen: at its end bleno drops what it still holds for the last
+    // central, which it would send to this one.
     const ghost = packet.slice();
     putU16le(ghost, 5, SLOT_HANDLE);
     ghost[7] = 0;

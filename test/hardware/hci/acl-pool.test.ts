@@ -24,6 +24,19 @@ describe('data buffers of a controller', () => {
     expect(written).toBe(7 + 1 + 4 + 3 + 3);
   });
 
+  it('gives the last buffer to whoever asks while a link still holds what it had alone', () => {
+    const pool = new AclPool(8, () => {});
+    const old = pool.add();
+    for (let i = 0; i < 20; i++) pool.push(old, packet);
+    const [second, third] = [pool.add(), pool.add()];
+    pool.push(second, packet);
+    expect([old.inFlight, second.inFlight, third.inFlight]).toEqual([7, 1, 0]);
+    pool.push(third, packet);
+    pool.completed(old, 1);
+    pool.resume();
+    expect([old.inFlight, second.inFlight, third.inFlight]).toEqual([6, 1, 1]);
+  });
+
   it('bounds what one link may queue, and believes no count beyond what is in flight', () => {
     const pool = new AclPool(2, () => {});
     const lane = pool.add();
@@ -53,6 +66,8 @@ describe('data buffers of a controller', () => {
           }
           const inFlight = lanes.reduce((sum, each) => sum + each.inFlight, 0);
           expect(inFlight).toBeLessThanOrEqual(total);
+          const starved = lanes.some((each) => each.inFlight === 0 && each.queue.length > 0);
+          expect(starved && inFlight < total).toBe(false);
         }
         // Given its buffers back, the controller gets everything that waits.
         for (let i = 0; i < 200; i++) {

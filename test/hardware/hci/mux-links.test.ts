@@ -1,9 +1,24 @@
+import type { HciTransport } from '@rdv/hardware/hci/transport';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Rig, type Visit } from './rig.js';
 
 const ADVERT = { data: Uint8Array.of(2, 1, 6), scanResponse: new Uint8Array(0), connectable: true, intervalMs: 20 };
 let rig: Rig;
 afterEach(() => rig.close());
+
+/** `transport`, with what its controller says copied to `heard`. */
+function tapped(transport: HciTransport, heard: Buffer[]): HciTransport {
+  return {
+    write: (packet) => transport.write(packet),
+    onPacket: (listener) =>
+      transport.onPacket((packet) => {
+        heard.push(Buffer.from(packet));
+        listener(packet);
+      }),
+    onClose: (listener) => transport.onClose(listener),
+    close: () => transport.close(),
+  };
+}
 
 const bytes = (length: number, seed: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, i) => (seed * 31 + i) & 255));
@@ -106,10 +121,13 @@ describe('several centrals at one controller', () => {
       await rig.until(visit.found.disconnectAsync());
       await rig.see(() => slot.served === undefined);
       heldRead!();
-      notify!(bytes(100, 1));
+      for (let n = 0; n < 5; n++) notify!(bytes(100, 60 + n));
       slot.holdReads = false;
     }
-    const last = await rig.visit(await rig.find(await rig.noble(rig.controller()), here));
+    // What the old central was owed must not even reach the new one's controller.
+    const heard: Buffer[] = [];
+    const last = await rig.visit(await rig.find(await rig.noble(tapped(rig.controller(), heard)), here));
+    expect(heard.some((data) => data.includes(bytes(100, 61).subarray(0, 15)))).toBe(false);
     expect(await rig.until(last.read.readAsync())).toEqual(slot.value);
     slot.served!.notify!(bytes(100, 9));
     await rig.see(() => last.notified.length > 0);
