@@ -73,7 +73,9 @@ export class BlenoLink implements PeripheralLink {
 
   /** The central wrote. */
   written(data: Uint8Array): void {
-    if (!this.#end.deliver(Uint8Array.from(data))) this.close('packets came and nobody took them');
+    // bleno takes 64 kB in prepared writes, whatever the MTU.
+    if (data.length > GATT_PAYLOAD_BYTES) this.close('the other side wrote more than fits a packet');
+    else if (!this.#end.deliver(Uint8Array.from(data))) this.close('packets came and nobody took them');
   }
 
   /** The MTU was exchanged. */

@@ -84,7 +84,9 @@ export class NobleLink implements CentralLink {
 
   /** The peripheral notified. */
   notified(data: Uint8Array): void {
-    if (!this.#end.deliver(Uint8Array.from(data))) this.close('packets came and nobody took them');
+    // noble takes any size, whatever the MTU.
+    if (data.length > GATT_PAYLOAD_BYTES) this.close('the other side notified more than fits a packet');
+    else if (!this.#end.deliver(Uint8Array.from(data))) this.close('packets came and nobody took them');
   }
 
   /** The controller has sent `completed` writes on this connection so far. */

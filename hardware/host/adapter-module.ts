@@ -74,6 +74,8 @@ export interface AssembledRadio {
   readonly peripheral: Peripheral | undefined;
   /** Advertising reports heard so far, of any kind of device. */
   reports(): number;
+  /** Called when the number of free slots has changed. One listener. */
+  onFreeSlots(listener: () => void): void;
   /** Resolves when the controller answers. @throws RdvError `adapter`, `closed` */
   probe(): Promise<void>;
   /** Idempotent: advertising and scanning off, links ended, transport closed. */

@@ -93,6 +93,7 @@ export async function assembleRadio(options: AssembleOptions): Promise<Assembled
       central,
       peripheral,
       reports: () => scanner.reports,
+      onFreeSlots: (listener) => mux.onFreeSlots(() => listener()),
       probe: () => mux.probe(),
       close: closeAll,
     };

@@ -65,9 +65,12 @@ export class RemoteCentral implements Central {
   }
 
   async connect(peer: PeerAddress, options: { deadlineMs?: number; signal?: AbortSignal } = {}): Promise<CentralLink> {
-    throwIfAborted(options.signal);
-    const turn = this.#line.then(() => this.#connect(peer, options.deadlineMs ?? CONNECT_DEADLINE_MS, options.signal));
-    this.#line = turn.catch(() => {});
+    const before = this.#line;
+    const turn = inLine(before, options.signal).then(() =>
+      this.#connect(peer, options.deadlineMs ?? CONNECT_DEADLINE_MS, options.signal),
+    );
+    // Who gives up waiting leaves the line; the next still waits for those before.
+    this.#line = before.then(() => turn.catch(() => {}));
     return turn;
   }
 
@@ -112,4 +115,17 @@ export class RemoteCentral implements Central {
     // A host that ends meanwhile scans no more either.
     await session?.call({ m: 'stop-scan' }, CALL_DEADLINE_MS, { what: 'stop scanning' }).catch(() => {});
   }
+}
+
+/** `before`, or the signal, whichever comes first. @throws CanceledError */
+function inLine(before: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new CanceledError());
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    void before.then(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+  });
 }

@@ -41,8 +41,9 @@ export class RadioServer {
   /** Says `opened` and serves from then on. */
   start(): void {
     this.#radio.peripheral?.onLink((link) => this.#serveLink(link, 'peripheral'));
+    this.#radio.onFreeSlots(() => this.#sendBeat());
     this.#post({ t: 'opened', slots: this.#radio.peripheral?.slots ?? 0 });
-    this.#sendBeat();
+    this.#beatOn();
   }
 
   /** One message from the node. */
@@ -154,6 +155,11 @@ export class RadioServer {
     this.#post({ t: 'advert', advert });
   }
 
+  #beatOn(): void {
+    this.#sendBeat();
+    this.#beat = this.#options.clock.schedule(BEAT_MS, () => this.#beatOn());
+  }
+
   #sendBeat(): void {
     for (const link of this.#links.values()) link.checkSize();
     this.#post({
@@ -164,7 +170,6 @@ export class RadioServer {
       links: this.#links.size,
       rssBytes: this.#options.memory(),
     });
-    this.#beat = this.#options.clock.schedule(BEAT_MS, () => this.#sendBeat());
   }
 
   #post(message: FromHost): void {

@@ -75,6 +75,7 @@ function server(): {
       close: async () => {},
     },
     reports: () => 0,
+    onFreeSlots: () => {},
     probe: async () => {},
     close: async () => {},
   };

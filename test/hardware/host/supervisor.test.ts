@@ -258,6 +258,11 @@ describe('a radio host under supervision', () => {
     const second = given.radio.central!.connect(ADVERT.peer);
     await turn();
     expect(given.host().calls('connect')).toHaveLength(1);
+    // Who gives up in line does not hold it up.
+    const abort = new AbortController();
+    const impatient = given.radio.central!.connect(ADVERT.peer, { signal: abort.signal });
+    abort.abort();
+    await expect(impatient).rejects.toMatchObject({ code: 'canceled' });
     given.host().say({ t: 'link', link: 1, side: 'central', maxPacketBytes: 244 });
     given.host().answer('connect', 1);
     expect((await first).maxPacketBytes).toBe(244);
