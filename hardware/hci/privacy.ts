@@ -3,9 +3,9 @@
  * than the ephemeral id beside it (SPEC §8). The identity resolving key is thrown away with the function's return:
  * nobody, this node included, can resolve an address made here.
  */
-import { createCipheriv } from 'node:crypto';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Random } from '@rdv/protocol/core/ports';
+import { aes128EncryptBlock } from '@rdv/protocol/primitives/primitives-node';
 
 /** 6 bytes, as everywhere outside HCI packets: most significant first. */
 export const ADDRESS_BYTES = 6;
@@ -13,20 +13,17 @@ export const ADDRESS_BYTES = 6;
 /** AES-128 of one block: 16-byte key, 16-byte block, 16 bytes out, most significant byte first. */
 export type EncryptBlock = (key: Uint8Array, block: Uint8Array) => Uint8Array;
 
-/** `EncryptBlock` over Node's OpenSSL. */
-export const encryptBlockNode: EncryptBlock = (key, block) => {
-  const cipher = createCipheriv('aes-128-ecb', key, null);
-  cipher.setAutoPadding(false);
-  return new Uint8Array(cipher.update(block));
-};
-
 /**
  * The hash part of a resolvable private address: ah(irk, prand) (Core Vol 3 Part H §2.2.2).
  * @param irk 16 bytes, most significant first
  * @param prand 3 bytes, most significant first
  * @returns 3 bytes
  */
-export function addressHash(irk: Uint8Array, prand: Uint8Array, encrypt: EncryptBlock = encryptBlockNode): Uint8Array {
+export function addressHash(
+  irk: Uint8Array,
+  prand: Uint8Array,
+  encrypt: EncryptBlock = aes128EncryptBlock,
+): Uint8Array {
   if (irk.length !== 16) throw new InvalidArgumentError(`"irk" expected 16 bytes, got ${irk.length}`);
   if (prand.length !== 3) throw new InvalidArgumentError(`"prand" expected 3 bytes, got ${prand.length}`);
   const block = new Uint8Array(16);
@@ -41,7 +38,7 @@ export function addressHash(irk: Uint8Array, prand: Uint8Array, encrypt: Encrypt
 export function resolvableAddress(
   random: Random,
   irk: Uint8Array = random(16),
-  encrypt: EncryptBlock = encryptBlockNode,
+  encrypt: EncryptBlock = aes128EncryptBlock,
 ): Uint8Array {
   const prand = randomPart(random, 3, 0x40);
   const address = new Uint8Array(ADDRESS_BYTES);
@@ -56,7 +53,7 @@ export function nonResolvableAddress(random: Random): Uint8Array {
 }
 
 /** Whether `address` was made under `irk`. */
-export function resolves(address: Uint8Array, irk: Uint8Array, encrypt: EncryptBlock = encryptBlockNode): boolean {
+export function resolves(address: Uint8Array, irk: Uint8Array, encrypt: EncryptBlock = aes128EncryptBlock): boolean {
   if (address.length !== ADDRESS_BYTES || (address[0]! & 0xc0) !== 0x40) return false;
   const hash = addressHash(irk, address.subarray(0, 3), encrypt);
   return hash.every((byte, i) => byte === address[3 + i]);

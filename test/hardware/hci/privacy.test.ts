@@ -9,13 +9,14 @@ import { systemRandom } from '@rdv/hardware/host/system';
 import { fromHex, toHex } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { describe, expect, it } from 'vitest';
+import vectors from '../../vectors/address.json' with { type: 'json' };
 
 describe('private addresses', () => {
-  it('computes the sample data of Core Vol 3 Part H appendix D.7', () => {
-    const irk = fromHex('ec0234a357c8ad05341010a60a397d9b');
-    expect(toHex(addressHash(irk, fromHex('708194')))).toBe('0dfbaa');
-    expect(resolves(fromHex('7081940dfbaa'), irk)).toBe(true);
-    expect(resolves(fromHex('7081940dfbab'), irk)).toBe(false);
+  it('computes the published sample, and resolves it and nothing else', () => {
+    for (const { irk, prand, ah } of vectors.hash) expect(toHex(addressHash(fromHex(irk), fromHex(prand)))).toBe(ah);
+    for (const { irk, address } of vectors.resolves) expect(resolves(fromHex(address), fromHex(irk))).toBe(true);
+    for (const { why, irk, address } of vectors.mustFail)
+      expect(resolves(fromHex(address), fromHex(irk)), why).toBe(false);
   });
 
   it('marks the two kinds in the top bits and never repeats', () => {
