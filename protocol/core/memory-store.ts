@@ -41,7 +41,7 @@ export class MemoryStore implements Store {
     assertStoreWrites(writes);
     for (const { key, value } of writes) {
       if (value === null) this.#entries.delete(key);
-      else this.#entries.set(key, value.slice());
+      else this.#entries.set(key, Uint8Array.from(value));
     }
   }
 

@@ -99,7 +99,7 @@ export class LossyNamespace implements Namespace {
     }
     if (this.#next() < reorder) {
       this.counts.delayed++;
-      const [to, copy] = [queue.slice(), frame.slice()];
+      const [to, copy] = [Uint8Array.from(queue), Uint8Array.from(frame)];
       // A carrier that holds a frame back may also have lost its connection by then: the frame is lost.
       clock.schedule(1 + this.#next() * maxDelayMs, () => void this.#inner.send(to, copy).catch(() => {}));
       return;

@@ -108,7 +108,8 @@ export class MemoryNamespace implements Namespace {
   async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
     assertBytes('record', record);
     throwIfAborted(options.signal);
-    await this.#travel(() => this.#hub.put(this.#client, record, this.#ownersPerClient), options.signal);
+    const copy = Uint8Array.from(record);
+    await this.#travel(() => this.#hub.put(this.#client, copy, this.#ownersPerClient), options.signal);
     await this.#hop();
   }
 
@@ -116,7 +117,7 @@ export class MemoryNamespace implements Namespace {
     assertBytes('id', query.id, ID_BYTES);
     if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
     this.#assertRoom();
-    const id = query.id.slice();
+    const id = Uint8Array.from(query.id);
     let open = true;
     let asked = false;
     const deliver = (record: Uint8Array): void => {
@@ -154,7 +155,7 @@ export class MemoryNamespace implements Namespace {
   subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription {
     assertBytes('queue', queue, QUEUE_BYTES);
     this.#assertRoom();
-    const name = queue.slice();
+    const name = Uint8Array.from(queue);
     let open = true;
     let stop = (): void => {};
     const close = (): void => {
@@ -186,7 +187,7 @@ export class MemoryNamespace implements Namespace {
     }
     if (this.#state === 'closed') throw closedError();
     if (this.#state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
-    const [name, copy] = [queue.slice(), frame.slice()];
+    const [name, copy] = [Uint8Array.from(queue), Uint8Array.from(frame)];
     await this.#travel(() => this.#hub.send(name, copy));
     await this.#hop();
   }

@@ -106,7 +106,7 @@ export function decodeRecord(bytes: Uint8Array): RecordEnvelope {
     signature: item(signature, SIGNATURE_BYTES),
   };
   if (!isSealedSize(record.sealed.length)) throw new DecodeError('record of a size that does not exist');
-  return { ...record, bytes: bytes.slice(), tombstone: record.sealed.length === 0 };
+  return { ...record, bytes: Uint8Array.from(bytes), tombstone: record.sealed.length === 0 };
 }
 
 /** Whether the owner signed exactly these bytes. Needs no tag. */

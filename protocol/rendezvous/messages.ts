@@ -57,8 +57,8 @@ export function decodeResponse(frame: Uint8Array): Response {
   if (frame[0] !== RENDEZVOUS_VERSION || !HANDSHAKE_PAYLOAD_SIZES.includes(payload)) {
     throw new DecodeError('not a response');
   }
-  const mac = frame.slice(2, RESPONSE_HEAD_BYTES);
-  const noise1 = frame.slice(RESPONSE_HEAD_BYTES);
+  const mac = Uint8Array.from(frame.subarray(2, RESPONSE_HEAD_BYTES));
+  const noise1 = Uint8Array.from(frame.subarray(RESPONSE_HEAD_BYTES));
   return { tryNumber: frame[1]!, noise1, isAuthentic: (macKey) => equalBytes(mac, mac1(macKey, noise1)) };
 }
 
@@ -71,7 +71,7 @@ export function decodeReply(frame: Uint8Array): Uint8Array {
   const payload = frame.length - REPLY_HEAD_BYTES - EPHEMERAL_BYTES - AEAD_TAG_BYTES;
   if (frame[0] !== RENDEZVOUS_VERSION || !HANDSHAKE_PAYLOAD_SIZES.includes(payload))
     throw new DecodeError('not a reply');
-  return frame.slice(REPLY_HEAD_BYTES);
+  return Uint8Array.from(frame.subarray(REPLY_HEAD_BYTES));
 }
 
 /** What a responder says inside message 1. */
