@@ -13,7 +13,7 @@ import {
 } from '../core/constants.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
-import type { BridgePolicy, Namespace, Watch } from '../namespace/port.js';
+import type { BridgePolicy, Namespace, RecordListener, Watch } from '../namespace/port.js';
 import { openRecord, sealRecord } from '../record/body.js';
 import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
 import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
@@ -274,7 +274,7 @@ export class RecordKeeper {
       epoch.restorer.add(namespace);
       const query = { id: keys.id, lookupKey: keys.lookupKey };
       const options = { signal: this.#aborter.signal };
-      const watch = namespace.watch(query, (bytes) => this.#onHeard(epoch, namespace, bytes), options);
+      const watch = namespace.watch(query, this.#listener(epoch, namespace), options);
       watch.answered.catch((error: unknown) => this.#warn('a namespace cannot be watched', error));
       epoch.watches.push(watch);
     }
@@ -294,6 +294,14 @@ export class RecordKeeper {
       this.#warn('a namespace did not take the record; it is offered again', error);
       epoch.restorer.lost(namespace);
     });
+  }
+
+  #listener(epoch: Epoch, namespace: Namespace): RecordListener {
+    return (bytes, owner) => {
+      // An empty place of somebody else is no business of ours: nobody makes us restore, and back off, with junk.
+      if (bytes.length === 0 && owner && !equalBytes(owner, epoch.owner.publicKey)) return;
+      this.#onHeard(epoch, namespace, bytes);
+    };
   }
 
   /** What a namespace holds under our id. Nothing of it is believed before it verifies. */
