@@ -530,6 +530,7 @@ export class ConversationEngine implements Conversation {
     }
     let due = Number.POSITIVE_INFINITY;
     if (this.#waitBase !== undefined) due = this.#waitBase + this.#rtt.timeoutMs;
+    if (this.#waitBase !== undefined && this.#reachable) due = Math.min(due, this.#silentSince + UNREACHABLE_MS);
     due = Math.min(due, this.#ackDueAt ?? due, this.#sender.lossDeadline ?? due, this.#starvedAt ?? due);
     if (due === Number.POSITIVE_INFINITY || this.#life === 'closed') {
       this.#timer?.cancel();
@@ -540,7 +541,8 @@ export class ConversationEngine implements Conversation {
     if (this.#timer && this.#timerAt <= due) return;
     this.#timer?.cancel();
     this.#timerAt = due;
-    this.#timer = this.#clock.schedule(Math.max(0, due - now), () => this.#onTimer());
+    // Whole milliseconds: a clock that rounds must not bring it back a moment too early, again and again.
+    this.#timer = this.#clock.schedule(Math.max(0, Math.ceil(due - now)), () => this.#onTimer());
   }
 
   #onTimer(): void {
@@ -554,10 +556,14 @@ export class ConversationEngine implements Conversation {
       this.#rtt.timedOut();
       this.#path.timedOut();
       this.#again(now);
-      const silent = now - this.#silentSince >= UNREACHABLE_MS;
-      if (silent && (this.#state === 'open' || this.#state === 'opening')) this.#setState('unreachable');
     }
+    const silent = this.#waitBase !== undefined && now - this.#silentSince >= UNREACHABLE_MS;
+    if (silent && this.#reachable) this.#setState('unreachable');
     this.#pump();
+  }
+
+  get #reachable(): boolean {
+    return this.#state === 'open' || this.#state === 'opening';
   }
 
   /** Everything unanswered is due again. */

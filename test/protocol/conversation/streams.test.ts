@@ -1,7 +1,8 @@
 /** SPEC §7: every message exactly once, in order, whole, whatever the carrier does. */
 import { equalBytes } from '@rdv/protocol/core/bytes';
+import { LossyNamespace } from '@rdv/protocol/namespace/lossy';
 import { expect, test } from 'vitest';
-import { collect, logUniformMessages, openPair, type PairOptions, within } from './support.js';
+import { collect, logUniformMessages, openPair, type PairOptions, sameMessages, within } from './support.js';
 
 async function bothWays(options: PairOptions, count: number, limitMs: number): Promise<void> {
   const { clock, publisher, responder } = openPair(options);
@@ -22,8 +23,8 @@ async function bothWays(options: PairOptions, count: number, limitMs: number): P
   expect(await within(clock, responder.closed)).toBe('finished');
   expect(atPublisher.messages.length).toBe(count);
   expect(atResponder.messages.length).toBe(count);
-  expect(there.every((message, i) => equalBytes(message, atPublisher.messages[i]!))).toBe(true);
-  expect(back.every((message, i) => equalBytes(message, atResponder.messages[i]!))).toBe(true);
+  expect(sameMessages(atPublisher.messages, there)).toBe(true);
+  expect(sameMessages(atResponder.messages, back)).toBe(true);
 }
 
 test('1,000 messages of 0 B to 64 KiB each way over memory', async () => {
@@ -39,3 +40,33 @@ test('one message of 16 MiB over memory', async () => {
   expect(received.messages.length).toBe(1);
   expect(equalBytes(received.messages[0]!, message)).toBe(true);
 });
+
+for (const maxFrameBytes of [16_384, 1280]) {
+  test(`1,000 messages each way in frames of ${maxFrameBytes} B, 20 % lost, 10 % doubled, 20 % late`, async () => {
+    const spoilers: LossyNamespace[] = [];
+    await bothWays(
+      {
+        latencyMs: 10,
+        maxFrameBytes,
+        wrap: (namespace, clock) => {
+          const spoiler = new LossyNamespace(namespace, {
+            clock,
+            seed: spoilers.length + 11,
+            drop: 0.2,
+            duplicate: 0.1,
+            reorder: 0.2,
+          });
+          spoilers.push(spoiler);
+          return spoiler;
+        },
+      },
+      1000,
+      3_600_000,
+    );
+    for (const { counts } of spoilers) {
+      expect(counts.dropped).toBeGreaterThan(50);
+      expect(counts.duplicated).toBeGreaterThan(50);
+      expect(counts.delayed).toBeGreaterThan(50);
+    }
+  });
+}

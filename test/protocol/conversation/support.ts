@@ -2,6 +2,7 @@
 import type { Conversation, ConversationInit } from '@rdv/protocol/conversation/api';
 import { type ConversationTuning, openConversation } from '@rdv/protocol/conversation/open';
 import { sasCommitment } from '@rdv/protocol/conversation/sas';
+import { equalBytes } from '@rdv/protocol/core/bytes';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import type { Random } from '@rdv/protocol/core/ports';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
@@ -119,4 +120,9 @@ export async function within<T>(clock: VirtualClock, promise: Promise<T>, limitM
   promise.then(mark, mark);
   if (!(await clock.advanceUntil(() => settled, limitMs))) throw new Error(`nothing came within ${limitMs} ms`);
   return promise;
+}
+
+/** Byte-exact and in order; quicker than the runner's own comparison. */
+export function sameMessages(got: readonly Uint8Array[], sent: readonly Uint8Array[]): boolean {
+  return got.length === sent.length && got.every((message, i) => equalBytes(message, sent[i]!));
 }

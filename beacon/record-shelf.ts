@@ -1,0 +1,104 @@
+/**
+ * The records a beacon holds (SPEC §3, §9.5): its own publisher's, and those that a gateway mirrors to it. Bounded,
+ * checked, swept when they expire.
+ */
+import { assertBytes, equalBytes, toHex } from '@rdv/protocol/core/bytes';
+import { KEY_BYTES, OWNERS_PER_ID } from '@rdv/protocol/core/constants';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Clock } from '@rdv/protocol/core/ports';
+import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+import { checkPut, isNewer, type RecordEnvelope } from '@rdv/protocol/record/envelope';
+
+/** Records of others kept at most: a gateway mirrors what concerns the beacon's publications, no more. */
+const MIRRORED_MAX = 256;
+
+export interface ShelvedRecord {
+  readonly record: RecordEnvelope;
+  /** Put by the publisher in this process. */
+  readonly own: boolean;
+  /** 32 bytes: keyed look-ups can be answered with it. */
+  readonly lookupKey: Uint8Array | undefined;
+  readonly bridge: BridgePolicy;
+}
+
+export interface ShelveOptions {
+  readonly own: boolean;
+  readonly lookupKey?: Uint8Array | undefined;
+  readonly bridge?: BridgePolicy | undefined;
+}
+
+const OPENNESS: readonly BridgePolicy[] = ['none', 'trusted', 'any'];
+
+export class RecordShelf {
+  readonly #clock: Clock;
+  /** By id and owner, least recently renewed first. */
+  readonly #shelf = new Map<string, ShelvedRecord>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Keeps a record. @returns it, or undefined when the same bytes were there already
+   * @throws DecodeError · AuthenticationError · RdvError `expired`, `quota`
+   */
+  put(bytes: Uint8Array, options: ShelveOptions): ShelvedRecord | undefined {
+    const record = checkPut(bytes, this.#nowSeconds());
+    if (options.lookupKey) assertBytes('lookupKey', options.lookupKey, KEY_BYTES);
+    this.#sweep();
+    const key = `${toHex(record.id)}/${toHex(record.owner)}`;
+    const old = this.#shelf.get(key);
+    const own = options.own || (old?.own ?? false);
+    const shelved: ShelvedRecord = {
+      record,
+      own,
+      // A tombstone is put without the key that its record came with, and has to reach the same readers.
+      lookupKey: options.lookupKey?.slice() ?? old?.lookupKey,
+      bridge: (options.own ? options.bridge : old?.bridge) ?? old?.bridge ?? 'trusted',
+    };
+    const same = old !== undefined && equalBytes(old.record.bytes, record.bytes);
+    if (!same && !isNewer(record, old?.record))
+      throw new RdvError('quota', 'a newer record of this publication is kept already');
+    this.#shelf.delete(key);
+    this.#shelf.set(key, shelved);
+    if (!own) this.#makeRoom(record.id);
+    return same ? undefined : shelved;
+  }
+
+  /** Everything under `id`. */
+  under(id: Uint8Array): readonly ShelvedRecord[] {
+    return this.all().filter(({ record }) => equalBytes(record.id, id));
+  }
+
+  all(): readonly ShelvedRecord[] {
+    this.#sweep();
+    return [...this.#shelf.values()];
+  }
+
+  /** The publisher's own, for bridging. */
+  own(): readonly ShelvedRecord[] {
+    return this.all().filter((one) => one.own);
+  }
+
+  /** The most open policy among the publisher's records; `none` without any. */
+  get openness(): BridgePolicy {
+    const most = Math.max(0, ...this.own().map(({ bridge }) => OPENNESS.indexOf(bridge)));
+    return OPENNESS[most]!;
+  }
+
+  #makeRoom(id: Uint8Array): void {
+    const others = [...this.#shelf].filter(([, one]) => !one.own);
+    const siblings = others.filter(([, one]) => !one.record.tombstone && equalBytes(one.record.id, id));
+    for (const [key] of siblings.slice(0, Math.max(0, siblings.length - OWNERS_PER_ID))) this.#shelf.delete(key);
+    for (const [key] of others.slice(0, Math.max(0, others.length - MIRRORED_MAX))) this.#shelf.delete(key);
+  }
+
+  #sweep(): void {
+    const now = this.#nowSeconds();
+    for (const [key, { record }] of this.#shelf) if (record.notAfter <= now) this.#shelf.delete(key);
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#clock.now() / 1000);
+  }
+}
