@@ -21,6 +21,8 @@ export default defineConfig({
           ...shared,
           name: 'portable primitives',
           include: ['protocol/**/*.test.ts', 'interop/**/*.test.ts'],
+          // These run on both backends by themselves, or use none.
+          exclude: [...shared.exclude, 'protocol/primitives/{known,ed25519,portable}*', 'protocol/advert/**'],
           env: { RDV_PRIMITIVES: 'noble' },
         },
       },
