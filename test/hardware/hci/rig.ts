@@ -31,6 +31,7 @@ export interface Found {
   readonly state: string;
   connectAsync(): Promise<void>;
   disconnectAsync(): Promise<void>;
+  cancelConnect(): void;
   updateRssiAsync(): Promise<number>;
   on(event: 'disconnect', listener: () => void): void;
   discoverSomeServicesAndCharacteristicsAsync(
