@@ -31,7 +31,8 @@ export interface InlineRadio {
 }
 
 /**
- * With a virtual clock, time has to move while this is awaited: the controller answers in time.
+ * With a virtual clock, time has to move while this is awaited: the controller answers in time. In small steps, by
+ * real turns of the event loop: the stacks are loaded meanwhile, which takes real time and no virtual one.
  * @throws InvalidArgumentError · RdvError `adapter`
  */
 export async function openInlineRadio(options: InlineRadioOptions): Promise<InlineRadio> {

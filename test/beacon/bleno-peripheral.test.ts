@@ -5,6 +5,7 @@ import type { PeripheralLink } from '@rdv/hardware/radio/peripheral';
 import { NOTIFY_UUID, WRITE_UUID } from '@rdv/protocol/core/constants';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { advertisement } from '../contract/radio.js';
+import { timely as passing } from '../hardware/host/timely.js';
 import { type RawCharacteristic, type RawNoble, type RawPeripheral, rawNoble } from './vendor-central.js';
 
 const PERIPHERAL = new URL(import.meta.resolve('@rdv/beacon/bleno-peripheral'));
@@ -17,18 +18,7 @@ describe('the bleno adapter', () => {
   let links: PeripheralLink[];
   const wedged: string[] = [];
 
-  async function timely<T>(work: Promise<T>): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    work.then(done, done);
-    for (let ms = 0; !settled; ms++) {
-      if (ms > 20_000) throw new Error('nothing happened');
-      await rig.advance(1);
-    }
-    return work;
-  }
+  const timely = <T>(work: Promise<T>): Promise<T> => passing(rig.clock, work);
 
   beforeEach(async () => {
     rig = createRig({ controllers: 2, packetsPerEvent: 2, seed: 5 });

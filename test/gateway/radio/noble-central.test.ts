@@ -13,6 +13,7 @@ import type { PeripheralLink } from '@rdv/hardware/radio/peripheral';
 import { SERVICE_UUID } from '@rdv/protocol/core/constants';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { advertisement, freshAddress } from '../../contract/radio.js';
+import { timely as passing } from '../../hardware/host/timely.js';
 
 const CENTRAL = new URL(import.meta.resolve('@rdv/gateway/radio/noble-central'));
 const PERIPHERAL = new URL(import.meta.resolve('@rdv/beacon/bleno-peripheral'));
@@ -29,18 +30,7 @@ describe('the noble adapter', () => {
   let links: PeripheralLink[];
   let wedged: string[];
 
-  async function timely<T>(work: Promise<T>): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    work.then(done, done);
-    for (let ms = 0; !settled; ms++) {
-      if (ms > 60_000) throw new Error('nothing happened');
-      await rig.advance(1);
-    }
-    return work;
-  }
+  const timely = <T>(work: Promise<T>): Promise<T> => passing(rig.clock, work);
 
   beforeEach(async () => {
     rig = createRig({ controllers: 2, packetsPerEvent: 2, seed: 9 });

@@ -3,6 +3,7 @@ import { type InlineRadio, openInlineRadio } from '@rdv/hardware/host/inline-rad
 import type { CentralLink } from '@rdv/hardware/radio/central';
 import { expect, it } from 'vitest';
 import { advertisement } from '../../contract/radio.js';
+import { timely as passing } from './timely.js';
 
 const MODULES = {
   central: new URL(import.meta.resolve('@rdv/gateway/radio/noble-central')),
@@ -13,18 +14,7 @@ const PACKETS = 60;
 
 it('beacon and gateway on one adapter: each node scans, rotates its address, serves one and visits another at once', async () => {
   await using rig = createRig({ controllers: NODES, packetsPerEvent: 4, seed: 11 });
-  async function timely<T>(work: Promise<T>): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    work.then(done, done);
-    for (let ms = 0; !settled; ms++) {
-      if (ms > 60_000) throw new Error('nothing happened');
-      await rig.advance(1);
-    }
-    return work;
-  }
+  const timely = <T>(work: Promise<T>): Promise<T> => passing(rig.clock, work);
 
   const nodes: InlineRadio[] = [];
   const wedged: string[] = [];

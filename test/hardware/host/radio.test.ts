@@ -10,6 +10,7 @@ import { systemClock } from '@rdv/hardware/host/system';
 import type { Central } from '@rdv/hardware/radio/central';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { type RadioBench, radioContract } from '../../contract/radio.js';
+import { timely as passing } from './timely.js';
 
 const CENTRAL = new URL(import.meta.resolve('@rdv/gateway/radio/noble-central'));
 const PERIPHERAL = new URL(import.meta.resolve('@rdv/beacon/bleno-peripheral'));
@@ -28,16 +29,7 @@ async function soon(done: () => boolean, limitMs: number): Promise<boolean> {
 async function inline(): Promise<RadioBench> {
   const rig = createRig({ controllers: SLOTS + 2, packetsPerEvent: 4, seed: 3 });
   const { clock } = rig;
-  const timely = async <T>(work: Promise<T>): Promise<T> => {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    work.then(done, done);
-    // In small steps: loading a module takes turns of the real event loop, in which no virtual time need pass.
-    while (!settled) await clock.advance(1);
-    return work;
-  };
+  const timely = <T>(work: Promise<T>): Promise<T> => passing(clock, work);
   const [own, ...others] = rig.controllers;
   const beacon = await timely(
     openInlineRadio({ transport: own!, modules: { peripheral: PERIPHERAL }, slots: SLOTS, clock }),
