@@ -87,11 +87,6 @@ export class CommandQueue {
     return this.#unanswered;
   }
 
-  /** Jobs waiting, the running one not counted. */
-  get length(): number {
-    return this.#line.length;
-  }
-
   /** Runs `job` after those before it. @throws what the job throws · RdvError `closed` */
   run<T>(job: () => Job<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -124,10 +119,6 @@ export class CommandQueue {
   close(): void {
     if (this.#state === 'closed') return;
     this.#move('close');
-    const pending = this.#current ? [this.#current, ...this.#line] : this.#line;
-    this.#current = undefined;
-    this.#line = [];
-    for (const { reject } of pending) reject(closed());
   }
 
   #next(): void {
@@ -162,39 +153,48 @@ export class CommandQueue {
   #perform(wanted: JobStep): void {
     if (this.#state === 'closed') return;
     if ('signalWithinMs' in wanted) {
-      this.#move('wait');
-      this.#arm(wanted.signalWithinMs);
+      this.#move('wait', wanted.signalWithinMs);
       return;
     }
     this.#opcode = u16le(wanted.command, 1);
     this.#commands++;
-    this.#move('command');
-    this.#arm(this.#options.deadlineMs);
-    this.#options.write(wanted.command);
-  }
-
-  #arm(delayMs: number): void {
-    this.#timer = this.#options.clock.schedule(delayMs, () => this.#overdue());
+    this.#move('command', this.#options.deadlineMs, wanted.command);
   }
 
   #overdue(): void {
-    const commanding = this.#state === 'commanding';
     this.#move('overdue');
-    if (commanding) {
-      this.#unanswered++;
-      this.#silence++;
-      if (this.#silence >= SILENT_AFTER) {
-        this.#options.onSilent();
-        return;
-      }
-    }
-    this.#resume({ status: Status.unspecified, packet: commandStatus(this.#opcode, Status.unspecified) });
+    if (this.#silence >= SILENT_AFTER) this.#options.onSilent();
+    else this.#resume({ status: Status.unspecified, packet: commandStatus(this.#opcode, Status.unspecified) });
   }
 
-  #move(event: QueueEvent): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#state = step(commandQueueMachine, this.#state, event).to;
+  #move(event: QueueEvent, deadlineMs = 0, packet: Uint8Array = new Uint8Array()): void {
+    const { to, effects } = step(commandQueueMachine, this.#state, event);
+    this.#state = to;
+    for (const effect of effects) this.#carryOut(effect, deadlineMs, packet);
+  }
+
+  #carryOut(effect: QueueEffect, deadlineMs: number, packet: Uint8Array): void {
+    switch (effect) {
+      case 'arm':
+        this.#timer = this.#options.clock.schedule(deadlineMs, () => this.#overdue());
+        return;
+      case 'disarm':
+        this.#timer?.cancel();
+        return;
+      case 'write':
+        this.#options.write(packet);
+        return;
+      case 'count':
+        this.#unanswered++;
+        this.#silence++;
+        return;
+      case 'reject': {
+        const pending = this.#current ? [this.#current, ...this.#line] : this.#line;
+        this.#current = undefined;
+        this.#line = [];
+        for (const { reject } of pending) reject(closed());
+      }
+    }
   }
 }
 
