@@ -25,8 +25,8 @@ export interface AdvertisedTag {
   readonly beaconKey: Uint8Array;
   /** `native` by default; `eddystone` for resolvers that know Eddystone-EID only. */
   readonly format?: 'native' | 'eddystone';
-  /** Asks gateways to visit. */
-  readonly wantsBridging: boolean;
+  /** Whether gateways are asked to visit. */
+  readonly wantsBridging: () => boolean;
   /** Whether something waits for a gateway at the moment. */
   readonly hasMail: () => boolean;
 }
@@ -96,7 +96,7 @@ export class Advertiser {
     }
   }
 
-  /** Something that an advert shows (mail) has changed. */
+  /** Something that an advert shows (mail, bridging) has changed. */
   refresh(): void {
     this.#apply();
   }
@@ -170,7 +170,7 @@ export class Advertiser {
           ? encodeEddystoneAdvert(entry.eid, 0)
           : encodeNativeAdvert({
               connectable: true,
-              wantsBridging: tag.wantsBridging,
+              wantsBridging: tag.wantsBridging(),
               hasMail: tag.hasMail(),
               eid: entry.eid,
               power: this.#options.power ?? 0,

@@ -59,7 +59,7 @@ describe('advertiser', () => {
         heard.add(`${pdu.kind} ${pdu.type} ${toHex(pdu.data)}`);
       }),
     );
-    advertiser.add('a', { beaconKey: key(1), wantsBridging: true, hasMail: () => false });
+    advertiser.add('a', { beaconKey: key(1), wantsBridging: () => true, hasMail: () => false });
     await rig.advance(2000);
     const eid = eidAt(key(1), rig.clock.now() / 1000);
     const expected = encodeNativeAdvert({ connectable: true, wantsBridging: true, hasMail: false, eid, power: 0 });
@@ -67,13 +67,14 @@ describe('advertiser', () => {
   });
 
   it("at the window's edge EID and address change together, and a scanner follows without a gap", async () => {
-    // 30 s before the edge of a window.
-    const edge = Math.ceil(1_800_000_000 / 1024) * 1024;
-    const { rig, advertiser, scanner } = await stage((edge - 30) * 1000);
+    const { rig, advertiser, scanner } = await stage(1_800_000_000_000);
+    // Opening radios took some virtual time: to 30 s before the edge of the next window.
+    const edge = Math.ceil((rig.clock.now() / 1000 + 30) / 1024) * 1024;
+    await rig.advance((edge - 30) * 1000 - rig.clock.now());
     const pairs = new Map<string, Set<string>>();
     const sightings: { at: number; sighting: Sighting }[] = [];
     cleanUp.push(scanner.listen((sighting) => sightings.push({ at: rig.clock.now(), sighting })));
-    advertiser.add('a', { beaconKey: key(2), wantsBridging: false, hasMail: () => false });
+    advertiser.add('a', { beaconKey: key(2), wantsBridging: () => false, hasMail: () => false });
     await rig.until(() => sightings.length > 0, 5000);
     sightings.length = 0;
     await rig.advance(60_000);
@@ -109,7 +110,7 @@ describe('advertiser', () => {
     );
     let mail = false;
     for (const n of [1, 2, 3]) {
-      advertiser.add(`tag-${n}`, { beaconKey: key(n), wantsBridging: true, hasMail: () => mail });
+      advertiser.add(`tag-${n}`, { beaconKey: key(n), wantsBridging: () => true, hasMail: () => mail });
     }
     await rig.advance(30_000);
     expect(seen.size).toBe(3);
@@ -142,7 +143,7 @@ describe('advertiser', () => {
         heard = sighting;
       }),
     );
-    advertiser.add('a', { beaconKey: key(4), format: 'eddystone', wantsBridging: false, hasMail: () => false });
+    advertiser.add('a', { beaconKey: key(4), format: 'eddystone', wantsBridging: () => false, hasMail: () => false });
     await rig.until(() => heard !== undefined, 5000);
     expect(heard).toMatchObject({ format: 'eddystone', wantsBridging: false });
     expect(toHex(heard!.eid)).toBe(toHex(eidAt(key(4), rig.clock.now() / 1000)));

@@ -1,9 +1,9 @@
+import { Bridge, type BridgeOptions } from '@rdv/gateway/bridge/bridge';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
 import { describe, expect, it } from 'vitest';
-import { Bridge, type BridgeOptions } from '../../../gateway/bridge/bridge.js';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
 import { FakeLink } from './fake-link.js';
 

@@ -1,8 +1,9 @@
 /** A link as the bridge sees one: remembers what was delivered, and can be told to refuse or to close. */
+
+import type { Visit } from '@rdv/gateway/bridge/bridge';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { LinkPeer, LinkState } from '@rdv/protocol/link/peer';
-import type { Visit } from '../../../gateway/bridge/bridge.js';
 
 export class FakeLink {
   readonly delivered: { queue: string; frame: Uint8Array }[] = [];

@@ -1,0 +1,33 @@
+/** Entry of the `rdv` command. Every failure ends in one line and an exit code; see exit-codes.ts. */
+import { readFileSync } from 'node:fs';
+import { CommanderError } from './commander.js';
+import { EXIT } from './exit-codes.js';
+import { reportError } from './output.js';
+import { createProgram } from './program.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+// A reader that went away (`rdv scan | head`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed),
+);
+
+const program = createProgram(version);
+const overrideExit = (command: typeof program): void => {
+  command.exitOverride();
+  command.commands.forEach(overrideExit);
+};
+overrideExit(program);
+
+let exitCode: number = EXIT.ok;
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else exitCode = reportError(error, process.argv.includes('--json'));
+}
+// What is still open by now (a vendor's poll timer, say) must not hold the process; output is flushed first.
+await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+process.exit(exitCode);

@@ -1,0 +1,48 @@
+/** `rdv run`: a node from a YAML file, in the foreground, until interrupted. */
+import { resolve } from 'node:path';
+import { readConfigFile } from '../node/config-file.js';
+import type { Command } from './commander.js';
+import { type CommonOptions, outputOf, untilInterrupted, withCommonOptions } from './shared.js';
+
+interface RunOptions extends CommonOptions {
+  readonly config: string;
+  readonly trustClock?: boolean;
+  readonly check?: boolean;
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const out = outputOf(options);
+  const config = readConfigFile(resolve(options.config));
+  if (options.check) {
+    out.result({ valid: true }, `${options.config} is valid`);
+    return;
+  }
+  const interrupted = untilInterrupted();
+  const { runNode } = await import('../node/run-node.js');
+  await runNode(
+    {
+      ...config,
+      ...(options.state ? { state: options.state } : {}),
+      ...(options.trustClock ? { 'trust-clock': true } : {}),
+    },
+    {
+      log: options.verbose ? 'debug' : options.quiet ? 'warn' : config.log,
+      json: options.json === true,
+      signal: interrupted.signal,
+      onUp: (status) =>
+        out.result(
+          { event: 'up', ...status },
+          `up: ${status.roles.join(' and ') || 'no radio role'}, ${config.publications.length} publications; node key ${status.nodeKey}`,
+        ),
+    },
+  );
+}
+
+export function runCommand(command: Command): Command {
+  return withCommonOptions(command)
+    .description('run a node: beacon and gateway roles and publications from a file')
+    .option('-c, --config <file>', 'configuration file', 'rdv.yaml')
+    .option('--check', 'only check the file')
+    .option('--trust-clock', 'believe the clock of this machine whatever speaks against it')
+    .action(run);
+}

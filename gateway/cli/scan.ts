@@ -1,0 +1,61 @@
+/** `rdv scan`: beacons heard, and, for tags given, whose they are. */
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { type Command, Option } from './commander.js';
+import { type NamespaceOptions, openNodeApi, outputOf, untilInterrupted, withCommonOptions } from './shared.js';
+import { readTagText } from './tag-input.js';
+
+interface ScanOptions extends Omit<NamespaceOptions, 'tagFile'> {
+  readonly tag?: readonly string[];
+  readonly tagFile?: readonly string[];
+  readonly seconds: string;
+}
+
+/** Lines per second on a terminal: every beacon shows when it is new, and then once a second. */
+const AGAIN_AFTER_MS = 1000;
+
+export function scanCommand(command: Command): Command {
+  return withCommonOptions(command)
+    .description('show the beacons in range')
+    .option('--tag <text...>', 'name the beacons of these tags')
+    .option('--tag-file <file...>', 'likewise, with tags read from files')
+    .option('--realm <text>', 'realm of the tags', '')
+    .option('--seconds <n>', 'stop after this long (0: until interrupted)', '0')
+    .addOption(
+      new Option('--adapter <name>', 'radio: hci0, an address, serial:PATH or virtual:PATH').env('RDV_ADAPTER'),
+    )
+    .action(async (options: ScanOptions) => {
+      const out = outputOf(options);
+      const seconds = Number(options.seconds);
+      if (!(seconds >= 0)) throw new InvalidArgumentError('--seconds must be 0 or more');
+      const interrupted = untilInterrupted();
+      const signal =
+        seconds > 0 ? AbortSignal.any([interrupted.signal, AbortSignal.timeout(seconds * 1000)]) : interrupted.signal;
+      const { tagFile: _, ...rest } = options;
+      const { api } = await openNodeApi(rest, { store: false, namespaces: false });
+      const texts = [...(options.tag ?? [])];
+      for (const file of options.tagFile ?? []) texts.push(await readTagText({ argument: undefined, file }));
+      const tags = texts.map((text) => ({ text, realm: options.realm }));
+      const shown = new Map<string, number>();
+      try {
+        out.progress('scanning', {}, `EID${' '.repeat(15)}RSSI  FORMAT     TAG`);
+        await api.scan(
+          { tags },
+          (heard) => {
+            const now = performance.now();
+            if (now - (shown.get(heard.eid) ?? -AGAIN_AFTER_MS) < AGAIN_AFTER_MS) return;
+            if (shown.size > 10_000) shown.clear();
+            shown.set(heard.eid, now);
+            const whose = heard.tag === undefined ? '-' : (tags[heard.tag]?.text ?? '-');
+            const marks = `${heard.wantsBridging ? ' wants-bridging' : ''}${heard.hasMail ? ' has-mail' : ''}`;
+            out.result(
+              { event: 'heard', ...heard },
+              `${heard.eid}  ${String(heard.rssi).padStart(4)}  ${heard.format.padEnd(9)}  ${whose}${marks}`,
+            );
+          },
+          signal,
+        );
+      } finally {
+        await api.close();
+      }
+    });
+}

@@ -1,0 +1,35 @@
+/** `rdv status`: what the running node is doing, and its node key. */
+import { RdvError } from '@rdv/protocol/core/errors';
+import { ControlClient } from '../node/control-client.js';
+import { nodeAnswers } from '../node/control-server.js';
+import { nodePaths } from '../node/paths.js';
+import type { Command } from './commander.js';
+import { duration } from './output.js';
+import { type CommonOptions, outputOf, withCommonOptions } from './shared.js';
+
+export function statusCommand(command: Command): Command {
+  return withCommonOptions(command)
+    .description('show what the running node is doing')
+    .action(async (options: CommonOptions) => {
+      const paths = nodePaths(options.state);
+      if (!(await nodeAnswers(paths.controlSocket))) {
+        throw new RdvError(
+          'unreachable',
+          `no node runs with the state directory ${paths.directory}: start one with "rdv run"`,
+        );
+      }
+      const api = new ControlClient(paths.controlSocket);
+      const status = await api.status();
+      const state = (item: { name: string; state: string }): string => `${item.name} ${item.state}`;
+      outputOf(options).result(
+        status,
+        [
+          `rdv ${status.version}, up ${duration(status.uptimeMs)}, roles: ${status.roles.join(', ') || 'none'}`,
+          `node key    ${status.nodeKey ?? '-'}`,
+          `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
+          `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
+        ].join('\n'),
+      );
+      await api.close();
+    });
+}

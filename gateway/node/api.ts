@@ -1,0 +1,109 @@
+/**
+ * What a node does for the commands, whether it runs in the same process or behind the control socket: the
+ * commands are written against this alone.
+ */
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+
+export type Lifecycle =
+  | { readonly kind: 'unlimited' }
+  | { readonly kind: 'single' }
+  | { readonly kind: 'limited'; readonly limit: number };
+
+export interface PublishRequest {
+  /** The tag as text. Never logged. */
+  readonly tag: string;
+  readonly realm: string;
+  readonly lifecycle: Lifecycle;
+  /** Un-published after this many seconds; undefined: until told. */
+  readonly ttlSeconds?: number | undefined;
+  /** Namespace URLs; undefined: the node's own. */
+  readonly namespaces?: readonly string[] | undefined;
+  readonly bridge?: BridgePolicy | undefined;
+  /** Shown in lists; stays in the node. */
+  readonly title?: string | undefined;
+  /** Goes inside the handshake, ≤ 512 bytes. */
+  readonly hello?: Uint8Array | undefined;
+  /** Whether a beacon carries it on the air; default: not single-shots that have another namespace (SPEC §8). */
+  readonly advertise?: boolean | undefined;
+  /** Publish anew what is used up; default: an error. */
+  readonly again?: boolean | undefined;
+}
+
+/** `stopped`: in the store, and nobody serves it until the tag is published again. */
+export type PublicationState = 'active' | 'used-up' | 'expired' | 'unpublished' | 'stopped';
+
+export interface PublicationInfo {
+  /** Random; names the publication in every command. Says nothing about the tag. */
+  readonly handle: string;
+  readonly title: string | undefined;
+  readonly lifecycle: Lifecycle;
+  readonly state: PublicationState;
+  /** Responses accepted so far. */
+  readonly accepted: number;
+  /** Unix milliseconds. */
+  readonly expiresAt: number | undefined;
+  readonly namespaces: readonly string[];
+}
+
+export interface OpenPublication {
+  readonly info: PublicationInfo;
+  /** Accepted conversations, each once; ends when the publication is over. One consumer. */
+  readonly conversations: AsyncIterable<Conversation>;
+  /** Takes it off every namespace. Conversations go on. Idempotent. */
+  unpublish(): Promise<void>;
+  /** Stops serving; the records stay until they expire, and publishing the tag again takes it up. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface RespondRequest {
+  readonly tag: string;
+  readonly realm: string;
+  readonly namespaces?: readonly string[] | undefined;
+  readonly timeoutMs: number;
+  /** Fail with `not-published` as soon as every namespace has answered, or after 3 s. */
+  readonly noWait: boolean;
+  readonly hello?: Uint8Array | undefined;
+}
+
+export interface ScanRequest {
+  /** Tags whose beacons are to be named; others show as unknown. */
+  readonly tags: readonly { readonly text: string; readonly realm: string }[];
+}
+
+/** One beacon heard. No address: it would identify the device beyond the tag. */
+export interface BeaconHeard {
+  /** 8 bytes in hex. */
+  readonly eid: string;
+  readonly format: 'native' | 'eddystone';
+  readonly rssi: number;
+  readonly connectable: boolean;
+  readonly wantsBridging: boolean;
+  readonly hasMail: boolean;
+  /** Index into the request's tags, or undefined for a stranger's. */
+  readonly tag: number | undefined;
+}
+
+export interface NodeStatus {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly roles: readonly string[];
+  readonly namespaces: readonly { readonly name: string; readonly state: string }[];
+  readonly adapters: readonly { readonly name: string; readonly state: string }[];
+  /** Hex. */
+  readonly nodeKey: string | undefined;
+  /** Of the gateway role. */
+  readonly bridge: Readonly<Record<string, number>> | undefined;
+}
+
+export interface NodeApi {
+  publish(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication>;
+  respond(request: RespondRequest, signal?: AbortSignal): Promise<Conversation>;
+  list(): Promise<readonly PublicationInfo[]>;
+  /** By handle, or by the tag itself. @throws RdvError `not-published` */
+  unpublish(target: { readonly handle: string } | { readonly tag: string; readonly realm: string }): Promise<void>;
+  /** Until `signal` fires. */
+  scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void>;
+  status(): Promise<NodeStatus>;
+  close(): Promise<void>;
+}

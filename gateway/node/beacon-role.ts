@@ -1,0 +1,63 @@
+/** The beacon role: advertises tags, and serves whoever connects: the beacon as a namespace. */
+import { Advertiser } from '@rdv/beacon/advertiser';
+import { BeaconNamespace } from '@rdv/beacon/beacon-namespace';
+import { toRdvError } from '@rdv/protocol/core/errors';
+import type { Surroundings } from '@rdv/protocol/core/ports';
+import type { NodeKey } from '@rdv/protocol/link/peer';
+import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+import type { TagSecret } from '@rdv/protocol/tag/derived';
+import type { Radio } from './radios.js';
+
+export interface BeaconRole {
+  readonly namespace: BeaconNamespace;
+  /** Puts a publication on the air. */
+  advertise(handle: string, secret: TagSecret, bridge: BridgePolicy): void;
+  /** Idempotent. */
+  withdraw(handle: string): void;
+  close(): Promise<void>;
+}
+
+export function startBeaconRole(options: {
+  readonly radio: Radio;
+  readonly ports: Surroundings;
+  readonly intervalMs: number;
+  readonly trustedKeys: readonly Uint8Array[];
+  readonly nodeKey: NodeKey | undefined;
+}): BeaconRole {
+  const { radio, ports, intervalMs, trustedKeys, nodeKey } = options;
+  const log = ports.log.scope('beacon');
+  const { peripheral } = radio;
+  const namespace = new BeaconNamespace({
+    ...ports,
+    log,
+    trustedKeys,
+    slots: () => peripheral.slots,
+    ...(nodeKey ? { nodeKey } : {}),
+  });
+  const advertiser = new Advertiser({ peripheral, clock: ports.clock, random: ports.random, log, intervalMs });
+  namespace.onMail(() => advertiser.refresh());
+  peripheral.onLink((link) => {
+    try {
+      namespace.attach(link);
+    } catch (error) {
+      log.debug('a central was turned away', { code: toRdvError(error).code });
+      link.close('not serving');
+    }
+  });
+  return {
+    namespace,
+    advertise(handle, secret, bridge) {
+      advertiser.add(handle, {
+        beaconKey: secret.beaconKey,
+        wantsBridging: () => bridge !== 'none' && namespace.wantsBridging,
+        hasMail: () => namespace.hasMail,
+      });
+      advertiser.refresh();
+    },
+    withdraw: (handle) => advertiser.remove(handle),
+    async close() {
+      await advertiser.close();
+      await namespace.close();
+    },
+  };
+}

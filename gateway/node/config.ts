@@ -1,0 +1,161 @@
+/**
+ * What may stand in a node's configuration file, and what it means. Validation lists every fault at once, each
+ * with its path; unknown keys are faults, because a misspelt one would silently do nothing.
+ */
+import { RdvError } from '@rdv/protocol/core/errors';
+// valibot: small schema validation with typed results, no dependencies
+import * as v from 'valibot';
+
+export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
+
+export interface PublicationConfig {
+  readonly tag?: string | undefined;
+  readonly 'tag-file'?: string | undefined;
+  readonly title?: string | undefined;
+  readonly realm: string;
+  readonly lifecycle: 'unlimited' | 'single' | { readonly limit: number };
+  /** Seconds. */
+  readonly ttl?: number | undefined;
+  readonly namespaces?: readonly string[] | undefined;
+  readonly bridge?: 'none' | 'trusted' | 'any' | undefined;
+  /** Whether the beacon carries it on the air; default: not single-shots that have another namespace. */
+  readonly advertise?: boolean | undefined;
+  readonly handler: HandlerConfig;
+}
+
+export interface NodeConfig {
+  readonly version: 1;
+  readonly state?: string | undefined;
+  readonly namespaces: readonly string[];
+  readonly roles: {
+    readonly beacon?:
+      | {
+          readonly adapter: string;
+          readonly 'interval-ms': number;
+          /** Node keys (hex) of the gateways that `bridge: trusted` trusts. */
+          readonly 'trusted-gateways': readonly string[];
+          readonly slots: number;
+        }
+      | undefined;
+    readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
+  };
+  readonly publications: readonly PublicationConfig[];
+  readonly 'trust-clock': boolean;
+  readonly log: 'debug' | 'info' | 'warn' | 'error';
+}
+
+const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
+const url = v.pipe(
+  v.string(),
+  v.regex(/^(mqtt|mqtts|mqtt\+ws|mqtt\+wss):\/\/\S+$|^ble:$/, 'must be mqtt://…, mqtts://…, mqtt+ws(s)://… or ble:'),
+);
+const duration = v.pipe(
+  v.union([
+    v.pipe(v.number(), v.minValue(1)),
+    v.pipe(v.string(), v.regex(/^\d+(s|m|h|d)$/, 'must be seconds, or like 90s, 15m, 12h, 7d')),
+  ]),
+  v.transform((value) => (typeof value === 'number' ? value : parseDuration(value))),
+);
+const key = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/, 'must be a node key: 64 hexadecimal digits, see "rdv status"'),
+);
+const handler = v.union(
+  [v.strictObject({ reply: v.string() }), v.strictObject({ exec: text }), v.strictObject({ socket: text })],
+  'must be one of reply, exec, socket',
+);
+
+const publication = v.strictObject({
+  tag: v.optional(v.string()),
+  'tag-file': v.optional(text),
+  title: v.optional(v.string()),
+  realm: v.optional(v.string(), ''),
+  lifecycle: v.optional(
+    v.union(
+      [
+        v.literal('unlimited'),
+        v.literal('single'),
+        v.strictObject({ limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)) }),
+      ],
+      'must be unlimited, single, or {limit: N}',
+    ),
+    'unlimited',
+  ),
+  ttl: v.optional(duration),
+  namespaces: v.optional(v.pipe(v.array(url), v.minLength(1))),
+  bridge: v.optional(v.picklist(['none', 'trusted', 'any'])),
+  advertise: v.optional(v.boolean()),
+  handler,
+});
+
+const schema = v.strictObject({
+  version: v.literal(1, 'must be 1'),
+  state: v.optional(text),
+  namespaces: v.optional(v.array(url), []),
+  roles: v.optional(
+    v.strictObject({
+      beacon: v.optional(
+        v.strictObject({
+          adapter: text,
+          'interval-ms': v.optional(v.pipe(v.number(), v.minValue(20), v.maxValue(10_240)), 200),
+          'trusted-gateways': v.optional(v.array(key), []),
+          slots: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 4),
+        }),
+      ),
+      gateway: v.optional(
+        v.strictObject({
+          adapter: text,
+          namespace: url,
+        }),
+      ),
+    }),
+    {},
+  ),
+  publications: v.optional(v.array(publication), []),
+  'trust-clock': v.optional(v.boolean(), false),
+  log: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
+});
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds of `90`, `90s`, `15m`, `12h` or `7d`. @throws RdvError `invalid-argument` */
+export function parseDuration(value: string): number {
+  const match = /^(\d+)(s|m|h|d)?$/.exec(value);
+  const seconds = match ? Number(match[1]) * UNIT_SECONDS[match[2] ?? 's']! : 0;
+  if (seconds < 1 || seconds > 10 * 366 * 86_400) {
+    throw new RdvError('invalid-argument', `"${value}" is no duration: write seconds, or like 90s, 15m, 12h, 7d`);
+  }
+  return seconds;
+}
+
+/** `value` as a configuration, defaults filled in. @throws RdvError `config` naming every fault with its path */
+export function validateConfig(value: unknown, where: string): NodeConfig {
+  const result = v.safeParse(schema, value);
+  if (!result.success) {
+    const faults = result.issues.map((issue) => {
+      const path = issue.path?.map((item) => String(item.key)).join('.') ?? '(top level)';
+      const message =
+        issue.type !== 'strict_object'
+          ? issue.message
+          : issue.expected === 'never'
+            ? 'is not known here: is it misspelt?'
+            : issue.received === 'undefined'
+              ? 'is missing'
+              : 'must be a mapping';
+      return `${path}: ${message}`;
+    });
+    throw new RdvError('config', `${where}: ${faults.join('; ')}`);
+  }
+  const config: NodeConfig = result.output;
+  config.publications.forEach((entry, index) => {
+    if ((entry.tag === undefined) === (entry['tag-file'] === undefined)) {
+      throw new RdvError('config', `${where}: publications.${index}: give exactly one of tag and tag-file`);
+    }
+  });
+  const wantsBle =
+    config.publications.some((entry) => entry.namespaces?.includes('ble:')) || config.namespaces.includes('ble:');
+  if (wantsBle && !config.roles.beacon) {
+    throw new RdvError('config', `${where}: a namespace "ble:" needs roles.beacon with an adapter`);
+  }
+  return config;
+}

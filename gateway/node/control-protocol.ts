@@ -1,0 +1,38 @@
+/**
+ * The control socket's requests: one connection is one request, as JSON lines. The first line names `op`; the
+ * answer is {"ok":…} or {"error":{code,message,reason?}}, then what the operation goes on to say.
+ *
+ *   publish   → {"ok":INFO}, then {"conversation":TOKEN} each; the client attaches to the tokens.
+ *               {"unpublish":true} and {"close":true} from the client; {"over":true} ends it.
+ *   attach    → the conversation, see conversation-lines.ts
+ *   respond   → {"ok":{}}, then the conversation, see conversation-lines.ts
+ *   list, status, unpublish → {"ok":…}
+ *   scan      → {"ok":{}}, then {"heard":…} until the client hangs up
+ */
+import { RdvError, type RdvErrorCode, type RefusalReason, RefusedError, toRdvError } from '@rdv/protocol/core/errors';
+import type { JsonObject } from './json-lines.js';
+
+export function errorLine(error: unknown): JsonObject {
+  const known = toRdvError(error);
+  return {
+    error: {
+      code: known.code,
+      message: known.message,
+      ...(known instanceof RefusedError ? { reason: known.reason } : {}),
+    },
+  };
+}
+
+/** The `ok` of an answer. @throws RdvError what the node answered */
+export function answerOf(line: JsonObject | undefined): unknown {
+  if (!line) throw new RdvError('closed', 'the node hung up: see its log');
+  const error = line['error'];
+  if (typeof error === 'object' && error !== null) {
+    const { code, message, reason } = error as { code?: unknown; message?: unknown; reason?: unknown };
+    if (typeof reason === 'string') throw new RefusedError(reason as RefusalReason, String(message));
+    throw new RdvError((typeof code === 'string' ? code : 'internal') as RdvErrorCode, String(message));
+  }
+  if (!('ok' in line))
+    throw new RdvError('malformed', 'the node answered something unknown: are both the same version?');
+  return line['ok'];
+}

@@ -1,0 +1,174 @@
+/** The control socket of a running node (0600): other commands work through it. See control-protocol.ts. */
+import { chmodSync, existsSync, unlinkSync } from 'node:fs';
+import { createConnection, createServer, type Socket } from 'node:net';
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { toHex } from '@rdv/protocol/core/bytes';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Logger, Random } from '@rdv/protocol/core/ports';
+import type { NodeApi, PublishRequest, RespondRequest, ScanRequest } from './api.js';
+import { errorLine } from './control-protocol.js';
+import { serveConversation } from './conversation-lines.js';
+import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
+
+const CONNECTIONS_MAX = 256;
+/** A conversation nobody attaches to is given up. */
+const ATTACH_WITHIN_MS = 10_000;
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+/** Whether a node answers at `path`. */
+export function nodeAnswers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (!existsSync(path)) return resolve(false);
+    const probe = createConnection({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+/** @throws RdvError `busy` when another node serves this state directory */
+export async function serveControl(
+  path: string,
+  api: NodeApi,
+  ports: { readonly log: Logger; readonly random: Random },
+): Promise<ControlServer> {
+  if (await nodeAnswers(path)) {
+    throw new RdvError('busy', `another node runs with this state directory (${path} answers): use it, or --state DIR`);
+  }
+  if (existsSync(path)) unlinkSync(path); // left by a node that was killed
+  const waiting = new Map<string, Conversation>();
+  const open = new Set<Socket>();
+
+  const publish = async (request: PublishRequest, socket: Socket, lines: JsonLines): Promise<void> => {
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    const publication = await api.publish(request, gone.signal);
+    await lines.write({ ok: publication.info });
+    const commands = (async () => {
+      for (;;) {
+        const line = await lines.read();
+        if (line?.['unpublish'] === true) {
+          await publication.unpublish();
+          await lines.write({ unpublished: true });
+        } else {
+          await publication.close();
+          return;
+        }
+      }
+    })();
+    for await (const conversation of publication.conversations) {
+      const token = toHex(ports.random(16));
+      waiting.set(token, conversation);
+      const giveUp = setTimeout(() => {
+        if (waiting.delete(token)) void conversation.close();
+      }, ATTACH_WITHIN_MS);
+      void conversation.closed.then(() => clearTimeout(giveUp));
+      await lines.write({ conversation: token });
+    }
+    await lines.write({ over: true }).catch(() => {});
+    await commands;
+  };
+
+  const serve = async (socket: Socket, lines: JsonLines, request: JsonObject): Promise<void> => {
+    switch (request['op']) {
+      case 'publish': {
+        const { hello, ...rest } = request['request'] as PublishRequest & { hello?: string };
+        return publish(
+          { ...rest, ...(hello ? { hello: new Uint8Array(Buffer.from(hello, 'base64')) } : {}) },
+          socket,
+          lines,
+        );
+      }
+      case 'attach': {
+        const token = String(request['conversation']);
+        const conversation = waiting.get(token);
+        waiting.delete(token);
+        if (!conversation) throw new RdvError('closed', 'that conversation is gone');
+        await serveConversation(socket, conversation);
+        return;
+      }
+      case 'respond': {
+        const gone = new AbortController();
+        const onClose = (): void => gone.abort();
+        socket.once('close', onClose);
+        const { hello, ...rest } = request['request'] as RespondRequest & { hello?: string };
+        const conversation = await api.respond(
+          { ...rest, ...(hello ? { hello: new Uint8Array(Buffer.from(hello, 'base64')) } : {}) },
+          gone.signal,
+        );
+        socket.off('close', onClose);
+        await lines.write({ ok: {} });
+        await serveConversation(socket, conversation);
+        return;
+      }
+      case 'list':
+        return lines.write({ ok: await api.list() });
+      case 'status':
+        return lines.write({ ok: await api.status() });
+      case 'unpublish':
+        await api.unpublish(request['target'] as Parameters<NodeApi['unpublish']>[0]);
+        return lines.write({ ok: {} });
+      case 'scan': {
+        const gone = new AbortController();
+        socket.once('close', () => gone.abort());
+        await lines.write({ ok: {} });
+        await api.scan(
+          request['request'] as ScanRequest,
+          (heard) => {
+            // A reader that does not keep up misses sightings; it must not fill the node's memory.
+            if (socket.writableLength < 1_000_000) void lines.write({ heard }).catch(() => {});
+          },
+          gone.signal,
+        );
+        return;
+      }
+      default:
+        throw new RdvError(
+          'unsupported',
+          `the node does not know "${String(request['op'])}": are both the same version?`,
+        );
+    }
+  };
+
+  const server = createServer((socket) => {
+    if (open.size >= CONNECTIONS_MAX) {
+      socket.end(`${JSON.stringify(errorLine(new RdvError('busy', 'too many commands at once: try again')))}\n`);
+      return;
+    }
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const lines = jsonLines(socket);
+    void (async () => {
+      try {
+        const request = await lines.read();
+        if (request) await serve(socket, lines, request);
+      } catch (error) {
+        await lines.write(errorLine(error)).catch(() => {});
+      }
+      lines.end();
+    })();
+  });
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    chmodSync(path, 0o600);
+  } catch (cause) {
+    throw new RdvError('config', `cannot open the control socket ${path}: ${(cause as Error).message}`, { cause });
+  } finally {
+    process.umask(mask);
+  }
+  return {
+    async close() {
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}

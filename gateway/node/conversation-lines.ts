@@ -1,0 +1,248 @@
+/**
+ * A conversation as JSON lines, the same on the control socket and on a publication's `socket` handler.
+ *
+ * node → program   {"conversation":{"role","channelBinding","sas","hello"}} first, then
+ *                  {"message":BASE64} · {"acknowledged":COUNT} · {"sas":{"digits","emoji"}} · {"end":true} ·
+ *                  {"closed":REASON}, after which the stream ends
+ * program → node   {"message":BASE64} or {"text":STRING} · {"end":true} · {"close":true}
+ *
+ * The stream's own end counts as {"end":true} from a program; its breaking closes the conversation.
+ */
+import type { Duplex } from 'node:stream';
+import type {
+  CloseReason,
+  Conversation,
+  ConversationRole,
+  ConversationState,
+  ShortAuthString,
+} from '@rdv/protocol/conversation/api';
+import { fromHex, toHex, utf8 } from '@rdv/protocol/core/bytes';
+import { DecodeError, RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+function messageOf(line: JsonObject): Uint8Array | undefined {
+  if (typeof line['text'] === 'string') return utf8(line['text']);
+  if (line['message'] === undefined) return undefined;
+  if (typeof line['message'] !== 'string') throw new DecodeError('"message" is not base64 text');
+  const bytes = Buffer.from(line['message'], 'base64');
+  if (base64(bytes) !== line['message']) throw new DecodeError('"message" is not base64');
+  return new Uint8Array(bytes);
+}
+
+/** Serves `conversation` to the program behind `stream`. Resolves when the conversation is over. */
+export async function serveConversation(stream: Duplex, conversation: Conversation): Promise<CloseReason> {
+  const lines = jsonLines(stream);
+  const quiet = (work: Promise<unknown>): Promise<void> =>
+    work.then(
+      () => {},
+      () => {},
+    );
+  await quiet(
+    lines.write({
+      conversation: {
+        role: conversation.role,
+        channelBinding: toHex(conversation.channelBinding),
+        sas: conversation.sas ?? null,
+        hello: conversation.hello ? base64(conversation.hello) : null,
+      },
+    }),
+  );
+  let sasTold = conversation.sas !== undefined;
+  const tellSas = async (): Promise<void> => {
+    if (sasTold || !conversation.sas) return;
+    sasTold = true;
+    await quiet(lines.write({ sas: conversation.sas }));
+  };
+  const stopState = conversation.onState(() => void tellSas());
+
+  const outward = (async () => {
+    try {
+      for await (const message of conversation) {
+        await tellSas();
+        await lines.write({ message: base64(message) });
+      }
+      await lines.write({ end: true });
+    } catch {
+      // Either end's going shows in `closed` below.
+    }
+  })();
+
+  const inward = (async () => {
+    let acknowledged = 0;
+    try {
+      for (;;) {
+        const line = await lines.read();
+        if (!line || line['end'] === true) break;
+        if (line['close'] === true) return void (await conversation.close());
+        const message = messageOf(line);
+        if (!message) throw new DecodeError('a line has none of "message", "text", "end", "close"');
+        conversation.send(message).then(
+          () => quiet(lines.write({ acknowledged: ++acknowledged })),
+          () => {},
+        );
+      }
+      await conversation.end();
+    } catch (error) {
+      await quiet(lines.write({ error: { code: toRdvError(error).code, message: toRdvError(error).message } }));
+      await conversation.close();
+    }
+  })();
+
+  stream.once('close', () => void conversation.close());
+  const reason = await conversation.closed;
+  stopState();
+  await outward;
+  await quiet(lines.write({ closed: reason }));
+  lines.end();
+  await inward.catch(() => {});
+  return reason;
+}
+
+const REASONS: ReadonlySet<string> = new Set<CloseReason>([
+  'finished',
+  'aborted',
+  'peer-aborted',
+  'sas-mismatch',
+  'state-lost',
+  'protocol-violation',
+  'expired',
+]);
+
+/** Messages read ahead of the application. */
+const MESSAGES_AHEAD = 16;
+
+/** The program's side: a conversation whose engine runs in the node behind `lines`. */
+export class RemoteConversation implements Conversation {
+  readonly role: ConversationRole;
+  readonly channelBinding: Uint8Array;
+  readonly hello: Uint8Array | undefined;
+  readonly closed: Promise<CloseReason>;
+  sas: ShortAuthString | undefined;
+  state: ConversationState = 'open';
+  readonly #lines: JsonLines;
+  readonly #messages: Uint8Array[] = [];
+  readonly #sent: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  readonly #listeners = new Set<(state: ConversationState) => void>();
+  #ended = false;
+  #reason: CloseReason | undefined;
+  #wake: () => void = () => {};
+  #taken: () => void = () => {};
+  #resolveClosed: (reason: CloseReason) => void = () => {};
+
+  private constructor(lines: JsonLines, first: JsonObject) {
+    this.#lines = lines;
+    this.role = first['role'] === 'publisher' ? 'publisher' : 'responder';
+    this.channelBinding = fromHex(String(first['channelBinding']));
+    this.sas = (first['sas'] as ShortAuthString | null) ?? undefined;
+    this.hello = typeof first['hello'] === 'string' ? new Uint8Array(Buffer.from(first['hello'], 'base64')) : undefined;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** Reads the greeting and starts. @throws RdvError what the node answers, or `closed` */
+  static async open(lines: JsonLines): Promise<RemoteConversation> {
+    const first = await lines.read();
+    const greeting = first?.['conversation'];
+    if (typeof greeting !== 'object' || greeting === null) throw new RdvError('closed', 'the node hung up');
+    const conversation = new RemoteConversation(lines, greeting as JsonObject);
+    void conversation.#readAll();
+    return conversation;
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      for (;;) {
+        const line = await this.#lines.read();
+        if (!line) break;
+        const message = messageOf(line);
+        if (message) {
+          this.#messages.push(message);
+          this.#wake();
+          // Not reading on is what holds the peer back.
+          while (this.#messages.length >= MESSAGES_AHEAD && this.#reason === undefined) {
+            await new Promise<void>((resolve) => {
+              this.#taken = resolve;
+            });
+          }
+        } else if (line['end'] === true) this.#ended = true;
+        else if (line['sas']) {
+          this.sas = line['sas'] as ShortAuthString;
+          for (const listener of this.#listeners) listener(this.state);
+        } else if (typeof line['acknowledged'] === 'number') {
+          this.#sent.shift()?.resolve();
+        } else if (typeof line['closed'] === 'string') {
+          this.#finish(REASONS.has(line['closed']) ? (line['closed'] as CloseReason) : 'aborted');
+        }
+        this.#wake();
+      }
+    } catch {
+      // A broken line ends the conversation below.
+    }
+    this.#finish('aborted');
+    this.#lines.close();
+  }
+
+  #finish(reason: CloseReason): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.state = 'closed';
+    for (const waiting of this.#sent.splice(0))
+      waiting.reject(new RdvError('closed', `the conversation is over (${reason})`));
+    this.#resolveClosed(reason);
+    this.#taken();
+    for (const listener of this.#listeners) listener('closed');
+    this.#wake();
+  }
+
+  onState(listener: (state: ConversationState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async send(message: Uint8Array): Promise<void> {
+    if (this.#reason !== undefined) throw new RdvError('closed', `the conversation is over (${this.#reason})`);
+    const acknowledged = new Promise<void>((resolve, reject) => {
+      this.#sent.push({ resolve, reject });
+    });
+    acknowledged.catch(() => {});
+    await this.#lines.write({ message: base64(message) });
+    await acknowledged;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message) {
+        this.#taken();
+        yield message;
+        continue;
+      }
+      if (this.#ended || this.#reason === 'finished') return;
+      if (this.#reason !== undefined) throw new RdvError('closed', `the conversation is over (${this.#reason})`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#reason === undefined) await this.#lines.write({ end: true });
+  }
+
+  async close(): Promise<void> {
+    if (this.#reason === undefined) await this.#lines.write({ close: true }).catch(() => {});
+    await this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** A conversation over `stream`, for programs behind a `socket` handler. */
+  static overStream(stream: Duplex): Promise<RemoteConversation> {
+    return RemoteConversation.open(jsonLines(stream));
+  }
+}

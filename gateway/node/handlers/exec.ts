@@ -1,0 +1,42 @@
+/**
+ * A program per conversation: messages on its standard input, its standard output back, as `ncat --exec` does.
+ * Its end of output is END; END from the responder closes its input. Tags and keys never reach its arguments or
+ * environment; RDV_CHANNEL (the channel binding in hex) and RDV_SAS do.
+ */
+import { spawn } from 'node:child_process';
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { toHex } from '@rdv/protocol/core/bytes';
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { pipeConversation } from '../pipe-conversation.js';
+import type { Handler } from './handler.js';
+
+/** How long a program may take to notice that its conversation is over. */
+const KILL_AFTER_MS = 5000;
+
+export function execHandler(command: string): Handler {
+  if (command.trim().length === 0) throw new InvalidArgumentError('the program to run is empty');
+  return {
+    kind: 'exec',
+    async serve(conversation: Conversation) {
+      const child = spawn('/bin/sh', ['-c', command], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+        env: {
+          ...process.env,
+          RDV_CHANNEL: toHex(conversation.channelBinding),
+          RDV_SAS: conversation.sas?.digits ?? '',
+        },
+      });
+      const exited = new Promise<string>((resolve) => {
+        child.once('error', (error) => resolve(`could not start: ${error.message}`));
+        child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `exit ${code}`));
+      });
+      child.stdin.on('error', () => {});
+      await pipeConversation(conversation, child.stdout, child.stdin);
+      const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+      child.kill('SIGTERM');
+      const how = await exited;
+      clearTimeout(timer);
+      return how;
+    },
+  };
+}

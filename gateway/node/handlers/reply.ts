@@ -1,0 +1,25 @@
+/** The fixed reply: one message to everybody, then END; what the responder says is read and let go. */
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { MESSAGE_MAX_BYTES } from '@rdv/protocol/core/constants';
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import type { Handler } from './handler.js';
+
+export function replyHandler(reply: Uint8Array): Handler {
+  if (reply.length > MESSAGE_MAX_BYTES) throw new InvalidArgumentError('the reply is longer than 16 MiB');
+  return {
+    kind: 'reply',
+    async serve(conversation: Conversation) {
+      const listening = (async () => {
+        for await (const _ of conversation);
+      })().catch(() => {});
+      try {
+        await conversation.send(reply);
+        await conversation.end();
+      } catch {
+        // The responder left; `closed` says how.
+      }
+      await listening;
+      return conversation.closed;
+    },
+  };
+}

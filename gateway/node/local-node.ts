@@ -1,0 +1,72 @@
+/**
+ * Composition root for commands that run without a node: a node inside the command's own process. A command that
+ * needs the store owns it while it runs, and serves the control socket, so that other commands work through it.
+ */
+
+import { systemClock, systemRandom } from '@rdv/hardware/host/system';
+import { fromHex } from '@rdv/protocol/core/bytes';
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { MemoryStore } from '@rdv/protocol/core/memory-store';
+import type { Store } from '@rdv/protocol/core/ports';
+import { guardClock } from './clock-guard.js';
+import { serveControl } from './control-server.js';
+import { openFileStore } from './file-store.js';
+import { openLogger } from './logger.js';
+import { Node } from './node.js';
+import { ensureStateDirectory, type NodePaths } from './paths.js';
+
+export interface LocalNodeOptions {
+  readonly namespace?: readonly string[];
+  readonly adapter?: string;
+  readonly trustClock?: boolean;
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+  /** Node keys (hex) of trusted gateways. */
+  readonly gateway?: readonly string[];
+}
+
+function nodeKeys(texts: readonly string[]): Uint8Array[] {
+  return texts.map((text) => {
+    if (!/^[0-9a-f]{64}$/i.test(text)) {
+      throw new InvalidArgumentError(
+        'a gateway is named by its node key, 64 hexadecimal digits: see "rdv status" there',
+      );
+    }
+    return fromHex(text);
+  });
+}
+
+/** @throws RdvError `store`, `busy` when another process owns the state directory */
+export async function openLocalNode(
+  options: LocalNodeOptions,
+  paths: NodePaths,
+  use: { readonly durable: boolean },
+): Promise<Node> {
+  const trustedKeys = nodeKeys(options.gateway ?? []);
+  const log = openLogger({ level: options.verbose ? 'debug' : 'error', json: options.json === true });
+  const ports = { clock: systemClock, random: systemRandom, log };
+  let store: Store;
+  if (use.durable) {
+    ensureStateDirectory(paths);
+    store = await openFileStore({ path: paths.store });
+  } else store = new MemoryStore();
+  const node = new Node({
+    ports,
+    store,
+    clockGuard: guardClock({ ...ports, store }, { trust: options.trustClock === true }),
+    nodeKey: undefined,
+    namespaces: options.namespace ?? [],
+    adapter: options.adapter,
+    beacon: { adapter: options.adapter, intervalMs: 200, trustedKeys, slots: 4 },
+    gateway: undefined,
+  });
+  if (use.durable) {
+    const control = await serveControl(paths.controlSocket, node, ports);
+    const close = node.close.bind(node);
+    node.close = async () => {
+      await control.close();
+      await close();
+    };
+  }
+  return node;
+}

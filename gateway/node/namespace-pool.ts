@@ -1,0 +1,69 @@
+/**
+ * The namespaces of a node by URL, opened once and shared. Sharing one connection links, for its broker, what this
+ * node does over it (SPEC §0): whoever minds runs a node apiece.
+ */
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import type { Store, Surroundings } from '@rdv/protocol/core/ports';
+import type { Namespace } from '@rdv/protocol/namespace/port';
+import { openMqttNamespace } from '../namespaces/mqtt.js';
+import { parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
+
+/** How a node reaches `ble:`: as the beacon itself, or as somebody who comes to one. */
+export interface BleNamespaces {
+  /** @throws RdvError `config` when the node has no beacon role and no adapter to take it */
+  forPublisher(): Promise<Namespace>;
+  forResponder(): Promise<Namespace>;
+}
+
+export class NamespacePool {
+  readonly #open = new Map<string, Promise<Namespace>>();
+  readonly #ports: Surroundings;
+  readonly #store: Store | undefined;
+  readonly #ble: BleNamespaces;
+
+  constructor(ports: Surroundings, store: Store | undefined, ble: BleNamespaces) {
+    this.#ports = ports;
+    this.#store = store;
+    this.#ble = ble;
+  }
+
+  /** @throws InvalidArgumentError for a URL nobody understands */
+  async get(url: string, use: 'publish' | 'respond'): Promise<Namespace> {
+    const spec = parseNamespaceUrl(url);
+    if (spec.kind === 'ble') return use === 'publish' ? this.#ble.forPublisher() : this.#ble.forResponder();
+    const known = this.#open.get(url);
+    if (known) return known;
+    const opening = openMqttNamespace({
+      ...this.#ports,
+      log: this.#ports.log.scope('mqtt'),
+      target: spec.target,
+      ...(this.#store ? { store: this.#store } : {}),
+    });
+    this.#open.set(url, opening);
+    opening.catch(() => this.#open.delete(url));
+    return opening;
+  }
+
+  async all(urls: readonly string[], use: 'publish' | 'respond'): Promise<Namespace[]> {
+    if (urls.length === 0)
+      throw new InvalidArgumentError('say where to meet: --namespace mqtt://BROKER or --namespace ble:');
+    return Promise.all([...new Set(urls)].map((url) => this.get(url, use)));
+  }
+
+  async states(): Promise<{ name: string; state: string }[]> {
+    return Promise.all(
+      [...this.#open].map(async ([url, opening]) => ({
+        name: withoutSecrets(url),
+        state: await opening.then(
+          (namespace) => namespace.state,
+          () => 'down',
+        ),
+      })),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#open.values()].map(async (opening) => (await opening).close()));
+    this.#open.clear();
+  }
+}

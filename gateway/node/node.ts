@@ -1,0 +1,236 @@
+/**
+ * A node: one process, any mix of roles. It owns adapters, store and namespaces, and does what `api.ts` says. Opened
+ * by the composition roots (`run-node.ts`, `local-node.ts`), which hand in the real clock and randomness.
+ */
+import { readFileSync } from 'node:fs';
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { toHex } from '@rdv/protocol/core/bytes';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Store, Surroundings } from '@rdv/protocol/core/ports';
+import type { NodeKey } from '@rdv/protocol/link/peer';
+import { respond } from '@rdv/protocol/rendezvous/respond';
+import { TagSecret } from '@rdv/protocol/tag/derived';
+import { EidResolver } from '@rdv/protocol/tag/eid-resolver';
+import { realmOf } from '@rdv/protocol/tag/secret';
+import { parseTag } from '@rdv/protocol/tag/tag';
+import { BleNamespace } from '../namespaces/ble.js';
+import { createDialer } from '../radio/dialer.js';
+import type {
+  BeaconHeard,
+  NodeApi,
+  NodeStatus,
+  OpenPublication,
+  PublicationInfo,
+  PublishRequest,
+  RespondRequest,
+  ScanRequest,
+} from './api.js';
+import { type BeaconRole, startBeaconRole } from './beacon-role.js';
+import { type ClockGuard, clockError } from './clock-guard.js';
+import { eidMatch } from './eid-match.js';
+import { type GatewayRole, startGatewayRole } from './gateway-role.js';
+import { NamespacePool } from './namespace-pool.js';
+import { Publications } from './publications.js';
+import { Radios } from './radios.js';
+
+export interface NodeOptions {
+  readonly ports: Surroundings;
+  readonly store: Store;
+  readonly clockGuard: ClockGuard;
+  readonly nodeKey: NodeKey | undefined;
+  /** Namespace URLs for requests that name none. */
+  readonly namespaces: readonly string[];
+  /** Adapter for whatever needs a radio and has no role of its own. */
+  readonly adapter: string | undefined;
+  readonly beacon: {
+    readonly adapter: string | undefined;
+    readonly intervalMs: number;
+    readonly trustedKeys: readonly Uint8Array[];
+    readonly slots: number;
+  };
+  readonly gateway: { readonly adapter: string; readonly namespace: string } | undefined;
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+export class Node implements NodeApi {
+  readonly #options: NodeOptions;
+  readonly #radios: Radios;
+  readonly #pool: NamespacePool;
+  readonly #publications: Publications;
+  readonly #startedAt: number;
+  #beacon: BeaconRole | undefined;
+  #beaconOpening: Promise<BeaconRole> | undefined;
+  #ble: Promise<BleNamespace> | undefined;
+  #gateway: GatewayRole | undefined;
+
+  constructor(options: NodeOptions) {
+    const { ports, store, beacon } = options;
+    this.#options = options;
+    this.#startedAt = ports.clock.monotonic();
+    this.#radios = new Radios(ports, beacon.slots);
+    this.#pool = new NamespacePool(ports, store, {
+      forPublisher: async () => (await this.startBeacon()).namespace,
+      forResponder: () => this.#bleNamespace(),
+    });
+    this.#publications = new Publications({
+      ports,
+      store,
+      namespaces: (urls) => this.#pool.all(urls, 'publish'),
+      beacon: () => this.#beacon,
+      defaults: options.namespaces,
+    });
+  }
+
+  #adapter(preferred: string | undefined): string {
+    const name = preferred ?? this.#options.adapter ?? this.#options.beacon.adapter ?? this.#options.gateway?.adapter;
+    if (name === undefined) {
+      throw new RdvError(
+        'adapter',
+        'which radio? Name one with --adapter: hci0, an address, serial:PATH or virtual:PATH',
+      );
+    }
+    return name;
+  }
+
+  /** Starts the beacon role, once. @throws RdvError `adapter`, `clock` */
+  startBeacon(): Promise<BeaconRole> {
+    this.#beaconOpening ??= (async () => {
+      const { ports, nodeKey, beacon } = this.#options;
+      this.#assertClock();
+      const radio = await this.#radios.get(this.#adapter(beacon.adapter));
+      const { intervalMs, trustedKeys } = beacon;
+      this.#beacon = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
+      return this.#beacon;
+    })();
+    this.#beaconOpening.catch(() => {
+      this.#beaconOpening = undefined;
+    });
+    return this.#beaconOpening;
+  }
+
+  /** Starts the gateway role of the options. @throws RdvError `adapter` */
+  async startGateway(): Promise<void> {
+    const { ports, nodeKey, gateway } = this.#options;
+    if (!gateway || !nodeKey) throw new RdvError('config', 'a gateway needs an adapter, a namespace and a node key');
+    const radio = await this.#radios.get(gateway.adapter);
+    const far = await this.#pool.get(gateway.namespace, 'publish');
+    this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
+  }
+
+  async #bleNamespace(): Promise<BleNamespace> {
+    this.#ble ??= (async () => {
+      const { ports } = this.#options;
+      const radio = await this.#radios.get(this.#adapter(undefined));
+      return new BleNamespace({
+        ...ports,
+        log: ports.log.scope('ble'),
+        dialer: createDialer(radio.scanner, radio.central),
+        matchEid: (beaconKey) => eidMatch(ports.clock, beaconKey),
+      });
+    })();
+    this.#ble.catch(() => {
+      this.#ble = undefined;
+    });
+    return this.#ble;
+  }
+
+  #assertClock(): void {
+    const { doubt } = this.#options.clockGuard;
+    if (doubt) throw clockError(doubt);
+  }
+
+  async publish(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication> {
+    this.#assertClock();
+    return this.#publications.open(request, signal);
+  }
+
+  async respond(request: RespondRequest, signal?: AbortSignal): Promise<Conversation> {
+    const tag = parseTag(request.tag);
+    const urls = request.namespaces ?? this.#options.namespaces;
+    const [secret, namespaces] = await Promise.all([
+      TagSecret.fromTag(tag, realmOf(request.realm)),
+      this.#pool.all(urls, 'respond'),
+    ]);
+    try {
+      return await respond(
+        secret,
+        {
+          timeoutMs: request.timeoutMs,
+          noWait: request.noWait,
+          ...(request.hello ? { hello: request.hello } : {}),
+          ...(signal ? { signal } : {}),
+        },
+        { ...this.#options.ports, namespaces },
+      );
+    } finally {
+      secret.wipe();
+    }
+  }
+
+  async list(): Promise<readonly PublicationInfo[]> {
+    return this.#publications.list();
+  }
+
+  async unpublish(target: Parameters<NodeApi['unpublish']>[0]): Promise<void> {
+    this.#assertClock();
+    return this.#publications.unpublish(target);
+  }
+
+  async scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options.ports;
+    const now = (): number => Math.floor(clock.now() / 1000);
+    const resolver = new EidResolver<number>(now());
+    for (const [index, { text, realm }] of request.tags.entries()) {
+      const secret = await TagSecret.fromTag(parseTag(text), realmOf(realm));
+      resolver.add(secret.beaconKey, index);
+      secret.wipe();
+    }
+    if (signal.aborted) return;
+    const radio = await this.#radios.get(this.#adapter(undefined));
+    const stop = radio.scanner.listen((sighting) => {
+      resolver.advance(now());
+      onHeard({
+        eid: toHex(sighting.eid),
+        format: sighting.format,
+        rssi: sighting.rssi,
+        connectable: sighting.connectable,
+        wantsBridging: sighting.wantsBridging,
+        hasMail: sighting.hasMail,
+        tag: resolver.resolve(sighting.eid)?.value,
+      });
+    });
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    stop();
+  }
+
+  async status(): Promise<NodeStatus> {
+    const roles = [...(this.#beacon ? ['beacon'] : []), ...(this.#gateway ? ['gateway'] : [])];
+    return {
+      version,
+      uptimeMs: Math.round(this.#options.ports.clock.monotonic() - this.#startedAt),
+      roles,
+      namespaces: await this.#pool.states(),
+      adapters: await this.#radios.states(),
+      nodeKey: this.#options.nodeKey && toHex(this.#options.nodeKey.publicKey),
+      bridge: this.#gateway && { ...this.#gateway.status },
+    };
+  }
+
+  /** In the order in which nothing is left hanging: who asks, what carries, what radiates, what is stored. */
+  async close(): Promise<void> {
+    this.#options.clockGuard.close();
+    await this.#gateway?.close();
+    await this.#publications.close();
+    await this.#ble?.then((namespace) => namespace.close()).catch(() => {});
+    await this.#beacon?.close();
+    await this.#pool.close();
+    await this.#radios.close();
+    await this.#options.store.close();
+  }
+}

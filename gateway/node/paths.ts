@@ -1,0 +1,44 @@
+/** Where a node keeps what it keeps. One state directory is one node. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { RdvError } from '@rdv/protocol/core/errors';
+
+export interface NodePaths {
+  readonly directory: string;
+  readonly store: string;
+  readonly controlSocket: string;
+  readonly nodeKey: string;
+}
+
+/** `--state`, else $RDV_STATE, else systemd's $STATE_DIRECTORY, else $XDG_STATE_HOME/rdv, else ~/.local/state/rdv. */
+export function nodePaths(explicit: string | undefined): NodePaths {
+  const directory = resolve(
+    explicit ??
+      process.env['RDV_STATE'] ??
+      process.env['STATE_DIRECTORY'] ??
+      (process.env['XDG_STATE_HOME']
+        ? join(process.env['XDG_STATE_HOME'], 'rdv')
+        : join(homedir(), '.local', 'state', 'rdv')),
+  );
+  return {
+    directory,
+    store: join(directory, 'store'),
+    controlSocket: join(directory, 'control.sock'),
+    nodeKey: join(directory, 'node.key'),
+  };
+}
+
+/** Makes the state directory, readable by its owner alone. @throws RdvError `store` */
+export function ensureStateDirectory(paths: NodePaths): void {
+  try {
+    mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+    chmodSync(paths.directory, 0o700);
+  } catch (cause) {
+    throw new RdvError(
+      'store',
+      `cannot make the state directory ${paths.directory}: ${(cause as Error).message}; choose another with --state DIR`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,235 @@
+/** The publications of a node: opened, taken up again from the store, listed, taken back. */
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Store, Surroundings } from '@rdv/protocol/core/ports';
+import type { Namespace } from '@rdv/protocol/namespace/port';
+import type { LifecycleState } from '@rdv/protocol/rendezvous/lifecycle';
+import { type Publication, publish, storedPublications } from '@rdv/protocol/rendezvous/publish';
+import { TagSecret } from '@rdv/protocol/tag/derived';
+import { realmOf } from '@rdv/protocol/tag/secret';
+import { parseTag } from '@rdv/protocol/tag/tag';
+import { withoutSecrets } from '../namespaces/parse-url.js';
+import type { Lifecycle, OpenPublication, PublicationInfo, PublicationState, PublishRequest } from './api.js';
+import type { BeaconRole } from './beacon-role.js';
+import { type BookEntry, PublicationBook } from './publication-book.js';
+
+const PUBLICATIONS_MAX = 10_000;
+
+const STATE: Readonly<Record<LifecycleState, PublicationState>> = {
+  published: 'active',
+  full: 'used-up',
+  consumed: 'used-up',
+  withdrawn: 'unpublished',
+  expired: 'expired',
+};
+
+export interface PublicationsOptions {
+  readonly ports: Surroundings;
+  readonly store: Store;
+  readonly namespaces: (urls: readonly string[]) => Promise<Namespace[]>;
+  /** Undefined where no publication so far needed the beacon. */
+  readonly beacon: () => BeaconRole | undefined;
+  readonly defaults: readonly string[];
+}
+
+interface Active {
+  readonly entry: BookEntry;
+  readonly publication: Publication;
+  readonly secret: TagSecret;
+}
+
+const asOption = (lifecycle: Lifecycle): 'unlimited' | 'single' | { readonly limit: number } =>
+  lifecycle.kind === 'limited' ? { limit: lifecycle.limit } : lifecycle.kind;
+
+export class Publications {
+  readonly #options: PublicationsOptions;
+  readonly #book: PublicationBook;
+  readonly #active = new Map<string, Active>();
+
+  constructor(options: PublicationsOptions) {
+    this.#options = options;
+    this.#book = new PublicationBook(options.store, options.ports.random);
+  }
+
+  /** @throws RdvError `busy` when this node publishes the tag already, `refused` when it is used up */
+  async open(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication> {
+    if (this.#active.size >= PUBLICATIONS_MAX)
+      throw new RdvError('quota', `a node serves ${PUBLICATIONS_MAX} publications at most`);
+    const secret = await TagSecret.fromTag(parseTag(request.tag), realmOf(request.realm));
+    const mark = await this.#book.mark(secret);
+    const known = this.#stored(mark);
+    if (known && this.#active.has(known.handle)) {
+      throw new RdvError('busy', `this node publishes that tag already, as ${known.handle}: see "rdv list"`);
+    }
+    const urls =
+      request.namespaces ?? (this.#options.defaults.length > 0 ? this.#options.defaults : (known?.namespaces ?? []));
+    const namespaces = await this.#options.namespaces(urls);
+    const start = (handle: string | undefined): Promise<Publication> =>
+      publish(
+        secret,
+        {
+          lifecycle: asOption(request.lifecycle),
+          ...(request.ttlSeconds === undefined ? {} : { ttlSeconds: request.ttlSeconds }),
+          ...(request.bridge ? { bridge: request.bridge } : {}),
+          ...(request.hello ? { hello: request.hello } : {}),
+          ...(handle ? { handle } : {}),
+          ...(signal ? { signal } : {}),
+        },
+        { ...this.#options.ports, store: this.#options.store, namespaces },
+      );
+    let publication = await start(known?.handle);
+    const { lifecycle, unconfirmed } = publication.status;
+    if (known && unconfirmed === 0 && (lifecycle === 'consumed' || lifecycle === 'full')) {
+      await publication.close();
+      if (!request.again) {
+        throw new RdvError('refused', 'this tag was published before and is used up: publish it anew with --again');
+      }
+      await this.#book.forget(known.handle);
+      publication = await start(undefined);
+    }
+    const entry: BookEntry = {
+      handle: publication.handle,
+      mark,
+      title: request.title ?? known?.title,
+      lifecycle: request.lifecycle,
+      namespaces: urls,
+    };
+    await this.#book.keep(entry);
+    this.#active.set(entry.handle, { entry, publication, secret });
+    this.#putOnAir(entry, publication, secret, request, urls);
+    return this.#handOut(entry, publication);
+  }
+
+  #stored(mark: Uint8Array): BookEntry | undefined {
+    const entry = this.#book.find(mark);
+    return entry && storedPublications(this.#options.store).includes(entry.handle) ? entry : undefined;
+  }
+
+  #putOnAir(
+    { handle }: BookEntry,
+    publication: Publication,
+    secret: TagSecret,
+    request: PublishRequest,
+    urls: readonly string[],
+  ): void {
+    const beacon = this.#options.beacon();
+    const overAir = urls.some((url) => /^ble:/i.test(url));
+    const wanted =
+      request.advertise ?? (request.lifecycle.kind !== 'single' || urls.every((url) => /^ble:/i.test(url)));
+    if (!beacon || !overAir || !wanted) return;
+    if (publication.status.lifecycle !== 'published') return;
+    beacon.advertise(handle, secret, request.bridge ?? 'trusted');
+    publication.onEvent((event) => {
+      if (event === 'consumed' || event === 'full' || event === 'withdrawn' || event === 'expired')
+        beacon.withdraw(handle);
+    });
+  }
+
+  #handOut(entry: BookEntry, publication: Publication): OpenPublication {
+    const info = (): PublicationInfo => this.#info(entry, publication);
+    const stop = async (): Promise<void> => {
+      this.#options.beacon()?.withdraw(entry.handle);
+      await publication.close();
+      this.#active.get(entry.handle)?.secret.wipe();
+      this.#active.delete(entry.handle);
+    };
+    let ending: Promise<void> | undefined;
+    return {
+      get info() {
+        return info();
+      },
+      conversations: this.#untilOver(publication),
+      unpublish: () => publication.unpublish(),
+      close: () => {
+        ending ??= stop();
+        return ending;
+      },
+    };
+  }
+
+  /** Conversations, until the publication is closed, or is over and the last reply has been taken up. */
+  async *#untilOver(publication: Publication): AsyncGenerator<Conversation> {
+    const iterator = publication[Symbol.asyncIterator]();
+    let wake: () => void = () => {};
+    const stop = publication.onEvent(() => wake());
+    try {
+      let next = iterator.next();
+      for (;;) {
+        const changed = new Promise<'changed'>((resolve) => {
+          wake = () => resolve('changed');
+        });
+        const { lifecycle, unconfirmed } = publication.status;
+        const over = lifecycle !== 'published' && unconfirmed === 0;
+        const got = await Promise.race([next, over ? Promise.resolve('over' as const) : changed]);
+        if (got === 'over') return;
+        if (got === 'changed') continue;
+        if (got.done) return;
+        next = iterator.next();
+        void got.value.closed.then(() => wake());
+        got.value.onState(() => wake());
+        yield got.value;
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  #info(entry: BookEntry, publication: Publication | undefined): PublicationInfo {
+    const status = publication?.status;
+    return {
+      handle: entry.handle,
+      title: entry.title,
+      lifecycle: entry.lifecycle,
+      state: status ? STATE[status.lifecycle] : 'stopped',
+      accepted: status?.accepted ?? 0,
+      expiresAt: status?.expiry === undefined ? undefined : status.expiry * 1000,
+      namespaces: entry.namespaces.map(withoutSecrets),
+    };
+  }
+
+  list(): PublicationInfo[] {
+    return this.#book.all().map((entry) => this.#info(entry, this.#active.get(entry.handle)?.publication));
+  }
+
+  /** @throws RdvError `not-published` */
+  async unpublish(
+    target: { readonly handle: string } | { readonly tag: string; readonly realm: string },
+  ): Promise<void> {
+    if ('handle' in target) {
+      const active = this.#active.get(target.handle);
+      if (active) return active.publication.unpublish();
+      const stopped = this.#book.all().some((entry) => entry.handle === target.handle);
+      throw new RdvError(
+        'not-published',
+        stopped
+          ? 'nobody serves that publication at the moment: give the tag itself to take it back'
+          : 'there is no such publication: see "rdv list"',
+      );
+    }
+    const secret = await TagSecret.fromTag(parseTag(target.tag), realmOf(target.realm));
+    const entry = this.#stored(await this.#book.mark(secret));
+    const active = entry && this.#active.get(entry.handle);
+    if (active) return active.publication.unpublish();
+    if (!entry) throw new RdvError('not-published', 'this node has not published that tag: see "rdv list"');
+    const namespaces = await this.#options.namespaces(entry.namespaces);
+    const publication = await publish(
+      secret,
+      { lifecycle: asOption(entry.lifecycle), handle: entry.handle },
+      { ...this.#options.ports, store: this.#options.store, namespaces },
+    );
+    await publication.unpublish();
+    await publication.close();
+    secret.wipe();
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#active.values()].map(async ({ entry, publication, secret }) => {
+        this.#options.beacon()?.withdraw(entry.handle);
+        await publication.close();
+        secret.wipe();
+      }),
+    );
+    this.#active.clear();
+  }
+}

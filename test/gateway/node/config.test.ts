@@ -1,0 +1,62 @@
+import { parseDuration, validateConfig } from '@rdv/gateway/node/config';
+import { describe, expect, it } from 'vitest';
+
+const minimal = { version: 1, publications: [{ tag: 'x', handler: { reply: 'hello' } }] };
+
+const faults: [string, unknown, string[]][] = [
+  ['no version', {}, ['version: is missing']],
+  ['no mapping', 'text', ['(top level): must be a mapping']],
+  ['a misspelt key', { ...minimal, adaptor: 'hci0' }, ['adaptor: is not known here']],
+  ['another version', { version: 2 }, ['version: must be 1']],
+  [
+    'several at once',
+    { version: 1, roles: { beacon: { adapter: '' } }, publications: [{ tag: 'x', ttl: '5 weeks', handler: {} }] },
+    ['roles.beacon.adapter', 'publications.0.ttl', 'publications.0.handler'],
+  ],
+  ['no tag', { version: 1, publications: [{ handler: { reply: '' } }] }, ['publications.0: give exactly one']],
+  [
+    'two tags',
+    { version: 1, publications: [{ tag: 'a', 'tag-file': 'b', handler: { reply: '' } }] },
+    ['publications.0: give exactly one'],
+  ],
+  ['a namespace nobody speaks', { version: 1, namespaces: ['ftp://x'] }, ['namespaces.0: must be mqtt://']],
+  [
+    'ble: without a beacon',
+    { version: 1, publications: [{ tag: 'a', namespaces: ['ble:'], handler: { reply: '' } }] },
+    ['needs roles.beacon'],
+  ],
+  [
+    'a limit of zero',
+    { version: 1, publications: [{ tag: 'a', lifecycle: { limit: 0 }, handler: { reply: '' } }] },
+    ['publications.0.lifecycle'],
+  ],
+  [
+    'a key that is none',
+    { version: 1, roles: { beacon: { adapter: 'hci0', 'trusted-gateways': ['abc'] } } },
+    ['64 hexadecimal digits'],
+  ],
+];
+
+describe('configuration', () => {
+  it('fills in defaults', () => {
+    const config = validateConfig({ ...minimal, roles: { beacon: { adapter: 'hci0' } } }, 'f');
+    expect(config.publications[0]).toMatchObject({ lifecycle: 'unlimited', realm: '' });
+    expect(config.roles.beacon).toMatchObject({ 'interval-ms': 200, slots: 4, 'trusted-gateways': [] });
+    expect(config['trust-clock']).toBe(false);
+  });
+  it.each(faults)('refuses %s in one line that names it', (_, value, told) => {
+    let message = '';
+    try {
+      validateConfig(value, 'node.yaml');
+    } catch (error) {
+      message = (error as Error).message;
+      expect((error as { code: string }).code).toBe('config');
+    }
+    expect(message).toMatch(/^node\.yaml: [^\n]*$/);
+    for (const part of told) expect(message).toContain(part);
+  });
+  it('reads durations', () => {
+    expect(['90', '90s', '15m', '12h', '7d'].map(parseDuration)).toEqual([90, 90, 900, 43_200, 604_800]);
+    for (const bad of ['', '0', '-1s', '1w', '99999d', '1.5h']) expect(() => parseDuration(bad)).toThrow('no duration');
+  });
+});
