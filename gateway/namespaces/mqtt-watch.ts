@@ -8,6 +8,7 @@
  * nothing over a restart) is reported, so that its publisher restores it.
  */
 import { toHex } from '@rdv/protocol/core/bytes';
+import { CanceledError, type RdvError } from '@rdv/protocol/core/errors';
 import type { Clock, Timer } from '@rdv/protocol/core/ports';
 
 /** Silence after the round trip, nothing heard yet. */
@@ -22,10 +23,11 @@ export class MqttAnswer {
   readonly #clock: Clock;
   readonly #onMissing: (owner: Uint8Array) => void;
   #resolve: () => void = () => {};
-  #reject: (error: unknown) => void = () => {};
+  #reject: (error: RdvError) => void = () => {};
   #before: ReadonlyMap<string, Uint8Array> = new Map();
   #heard = new Map<string, Uint8Array>();
   #marked = false;
+  #settled = false;
   #timer: Timer | undefined;
 
   /** @param onMissing the record of `owner`, there before a reconnect, is gone */
@@ -66,10 +68,17 @@ export class MqttAnswer {
     else this.#settleAfter(SETTLING_MS);
   }
 
-  /** It cannot be asked, or was given up. */
-  fail(error: unknown): void {
+  /** It cannot be asked. */
+  fail(error: RdvError): void {
     this.#timer?.cancel();
     this.#reject(error);
+  }
+
+  /** It was given up. */
+  cancel(): void {
+    this.#timer?.cancel();
+    // Most are closed long after the answer: an error, with its stack, is made for the others only.
+    if (!this.#settled) this.#reject(new CanceledError());
   }
 
   #settleAfter(ms: number): void {
@@ -79,6 +88,7 @@ export class MqttAnswer {
 
   #settle(): void {
     this.#timer = undefined;
+    this.#settled = true;
     this.#resolve();
     const missing = [...this.#before].filter(([name]) => !this.#heard.has(name));
     this.#before = new Map();

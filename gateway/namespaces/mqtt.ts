@@ -164,21 +164,28 @@ export class MqttNamespace implements Namespace {
       onMarker: (inOrder) => answer.marker(inOrder),
       onRefused: (error) => answer.fail(error),
     };
-    const close = this.#listen(subscription, hear, (error) => answer.fail(error), options.signal);
+    const close = this.#listen(subscription, hear, () => answer.cancel(), options.signal);
     return { answered: answer.answered, close };
   }
 
   subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription {
     const filter = queueTopic(this.#base, queue);
-    let held: () => void = () => {};
-    let refused: (error: RdvError) => void = () => {};
+    let held = false;
+    let onHeld: () => void = () => {};
+    let onRefused: (error: RdvError) => void = () => {};
     const ready = new Promise<void>((resolve, reject) => {
-      held = resolve;
-      refused = reject;
+      onHeld = () => {
+        held = true;
+        resolve();
+      };
+      onRefused = reject;
     });
     ready.catch(() => {});
     const hear: Heard = (frame) => onFrame(frame);
-    const close = this.#listen({ filter, onHeld: held, onRefused: refused }, hear, refused);
+    const onEnd = (): void => {
+      if (!held) onRefused(new CanceledError());
+    };
+    const close = this.#listen({ filter, onHeld, onRefused }, hear, onEnd);
     for (const frame of this.#unclaimed?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
     return { ready, close };
   }
@@ -207,14 +214,9 @@ export class MqttNamespace implements Namespace {
   }
 
   /** Hands what comes on the filter to `hear`, until the returned function is called. */
-  #listen(
-    subscription: LinkSubscription,
-    hear: Heard,
-    onEnd: (error: RdvError) => void,
-    signal?: AbortSignal,
-  ): () => void {
+  #listen(subscription: LinkSubscription, hear: Heard, onEnd: () => void, signal?: AbortSignal): () => void {
     if (this.#state === 'closed' || signal?.aborted) {
-      onEnd(new CanceledError());
+      onEnd();
       return () => {};
     }
     const most = this.#options.maxSubscriptions ?? 65_536;
@@ -230,7 +232,7 @@ export class MqttNamespace implements Namespace {
       signal?.removeEventListener('abort', close);
       // At the end of everything the subscriptions stay: a persistent session collects for the next start.
       if (this.#state !== 'closed') this.#link.unsubscribe(subscription);
-      onEnd(new CanceledError());
+      onEnd();
     };
     this.#releases.add(close);
     signal?.addEventListener('abort', close, { once: true });
