@@ -111,6 +111,15 @@ describe('real child processes, unpatched bleno and noble', () => {
     await soon(() => !alive(stopped));
   }, 40_000);
 
+  it('takes up work again when the adapter was pulled out and is back', async () => {
+    const { starts } = beacon.health;
+    server.controllers[0]!.vanish();
+    await soon(() => beacon.health.starts > starts || gateway.health.starts > starts);
+    await soon(() => beacon.state === 'up' && gateway.state === 'up');
+    heard = undefined;
+    await soon(() => heard !== undefined);
+  }, 30_000);
+
   it('survives Ctrl-C, which every process of the group gets: the node decides', async () => {
     const { pid } = gateway.health;
     process.kill(pid!, 'SIGINT');
