@@ -1,17 +1,9 @@
 /**
- * The conversation engine, SPEC §7: glues generations, stream, lifecycle and path together. It decides when a frame
- * is sent and what goes into it, and carries out what the lifecycle table says. Each change of state comes before
- * the frame that tells of it (advance, then send).
+ * The conversation engine, SPEC §7: takes the peer's frames in, and carries out what the lifecycle table says. Each change
+ * of state comes before the frame that tells of it (advance, then send). When frames go is the speaker's business.
  */
 import { equalBytes, wipe } from '../core/bytes.js';
-import {
-  CLOSED_ANSWERS,
-  FRAME_BUCKET_BYTES,
-  FRAME_OVERHEAD_BYTES,
-  LINK_MESSAGE_MAX_BYTES,
-  MESSAGE_MAX_BYTES,
-} from '../core/constants.js';
-import { InvalidArgumentError, RdvError } from '../core/errors.js';
+import { RdvError } from '../core/errors.js';
 import { accepts, step } from '../core/machine.js';
 import type { Clock, Logger, Timer } from '../core/ports.js';
 import type { Namespace } from '../namespace/port.js';
@@ -23,36 +15,25 @@ import type {
   ConversationState,
   ShortAuthString,
 } from './api.js';
-import { receiveBudget } from './budget.js';
-import { closeCode, endingError, reasonOf } from './ending.js';
-import { firstGeneration, type GenerationLimits, ReceiveGenerations, SendGenerations } from './generations.js';
+import type { Control } from './control.js';
+import { checkMessage, closeCode, endingError, reasonOf } from './ending.js';
+import type { GenerationLimits } from './generations.js';
 import { Inbox } from './inbox.js';
-import { decodeItems, type Item, ItemWriter } from './items.js';
+import { decodeItems, type Item } from './items.js';
 import { type LifeEffect, type LifeEvent, type LifeState, lifecycle } from './lifecycle.js';
-import { Linger } from './linger.js';
+import { Linger, sealAnswers } from './linger.js';
 import { Listening } from './listening.js';
-import { Path } from './path.js';
-import { StreamReceiver } from './receiver.js';
-import { RttEstimate } from './rtt.js';
+import { assemble, type Parts } from './parts.js';
+import type { StreamReceiver } from './receiver.js';
 import { sasCommitment, shortAuthString } from './sas.js';
-import { StreamSender } from './sender.js';
+import type { StreamSender } from './sender.js';
+import type { Speaker, SpeakerHost } from './speaker.js';
+import { States } from './states.js';
 
-const DEFAULT_BUDGET_BYTES = MESSAGE_MAX_BYTES + 1024 * 1024;
-/** With something unanswered for so long the peer is reported unreachable. */
-const UNREACHABLE_MS = 15_000;
-/** An acknowledgement waits so long for company, unless a message is complete or something is missing. */
-const ACK_DELAY_MS = 25;
-const ACK_EVERY_FRAMES = 2;
-/** A wider window is told when it is wider by so much. */
-const WINDOW_STEP_BYTES = 16 * 1024;
-const WINDOW_LOW_BYTES = 2048;
 const BUDGET_RETRY_MS = 250;
-const PONGS_MAX = 4;
 /** `close()` waits so long for the other end, which is told for longer. */
 const CLOSE_PATIENCE_MS = 3000;
 const CLOSE_GIVE_UP_MS = 30_000;
-/** Turns of the promise queue that an acknowledgement waits, so that an application's answer takes it along. */
-const ACK_TURNS = 6;
 
 export class ConversationEngine implements Conversation {
   readonly role: ConversationRole;
@@ -62,73 +43,47 @@ export class ConversationEngine implements Conversation {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #namespaces: readonly Namespace[];
-  readonly #bucket: number;
-  readonly #sas: Uint8Array;
   readonly #onFirstFrame: (() => void) | undefined;
-  readonly #path: Path;
-  readonly #listening: Listening;
-  readonly #out: SendGenerations;
-  readonly #in: ReceiveGenerations;
-  readonly #rtt = new RttEstimate();
-  readonly #sender = new StreamSender(this.#rtt);
+  readonly #parts: Parts;
+  readonly #sender: StreamSender;
   readonly #receiver: StreamReceiver;
+  readonly #control: Control;
+  readonly #speaker: Speaker;
+  readonly #listening: Listening;
   readonly #inbox: Inbox;
-  readonly #writer = new ItemWriter(new Uint8Array(LINK_MESSAGE_MAX_BYTES));
-  readonly #stateListeners = new Set<(state: ConversationState) => void>();
+  readonly #states = new States();
   #offStates: (() => void)[] = [];
   #life: LifeState = lifecycle.initial;
-  #state: ConversationState = 'opening';
   #shownSas: ShortAuthString | undefined;
   #reason: CloseReason | undefined;
   #reportClosed: (reason: CloseReason) => void = () => {};
   #ending: Promise<void> | undefined;
   #linger: Linger | undefined;
   #closeTimer: Timer | undefined;
-
-  // What the next frames have to say.
-  #openPending: boolean;
-  #openDue = false;
-  #ackDueAt: number | undefined;
-  #ackNow = false;
-  #unackedFrames = 0;
-  #advertised = 0;
-  #pongs: number[] = [];
-  #ping: { readonly id: number; sentAt: number; due: boolean } | undefined;
-  #pingId = 0;
-  #closeDue = false;
-  #closedDue = false;
-
-  #waitBase: number | undefined;
-  #silentSince = 0;
+  /** When the node's budget is asked again. */
   #starvedAt: number | undefined;
-  #timer: Timer | undefined;
-  #timerAt = 0;
-  #flushing = false;
 
   constructor(init: ConversationInit, limits: GenerationLimits) {
-    const { role, secrets, clock } = init;
-    const peer = role === 'publisher' ? 'responder' : 'publisher';
+    const { role, secrets, clock, log } = init;
     this.role = role;
     this.channelBinding = secrets.channelBinding.slice();
     this.hello = init.hello;
     this.#clock = clock;
-    this.#log = init.log.scope('conversation');
+    this.#log = log.scope('conversation');
     this.#namespaces = init.namespaces;
-    this.#bucket = init.bucketBytes ?? FRAME_BUCKET_BYTES;
-    this.#sas = init.sas.slice();
     this.#onFirstFrame = init.onFirstFrame;
-    this.#openPending = role === 'responder';
-    this.#out = new SendGenerations(firstGeneration(secrets.seed, role, secrets.sendKey), limits, clock, init.random);
-    this.#in = new ReceiveGenerations(firstGeneration(secrets.seed, peer, secrets.receiveKey));
-    wipe(secrets.seed);
-    this.#receiver = new StreamReceiver(init.budget ?? receiveBudget(DEFAULT_BUDGET_BYTES));
+    const parts = assemble(init, limits, this.#host());
+    this.#parts = parts;
+    this.#sender = parts.sender;
+    this.#receiver = parts.receiver;
+    this.#control = parts.control;
+    this.#speaker = parts.speaker;
     this.#inbox = new Inbox(
       () => this.#receiver.take(),
       () => this.#checkWindow(),
     );
-    this.#path = new Path(init.namespaces, init.preferred, () => this.#passed());
     this.#listening = new Listening(init.namespaces, (from, at, frame) => this.#onFrame(from, at, frame), this.#log);
-    if (role === 'responder') this.#shownSas = shortAuthString(this.channelBinding, this.#sas);
+    if (role === 'responder') this.#shownSas = shortAuthString(this.channelBinding, parts.sas);
     this.closed = new Promise((resolve) => {
       this.#reportClosed = resolve;
     });
@@ -136,11 +91,9 @@ export class ConversationEngine implements Conversation {
 
   /** Listens, and lets the responder speak. Called once. */
   start(): void {
-    this.#advertised = this.#receiver.limit(false);
-    this.#listening.follow(this.#in.index, this.#in.queues);
+    this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
     this.#offStates = this.#namespaces.map((namespace) => namespace.onState((state) => this.#onNamespace(state)));
-    this.#openDue = this.#openPending;
-    if (this.#openDue) this.#flushSoon(1);
+    if (this.role === 'responder') this.#speaker.soon();
   }
 
   get sas(): ShortAuthString | undefined {
@@ -148,26 +101,21 @@ export class ConversationEngine implements Conversation {
   }
 
   get state(): ConversationState {
-    return this.#state;
+    return this.#states.current;
   }
 
   onState(listener: (state: ConversationState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
+    return this.#states.listen(listener);
   }
 
   send(message: Uint8Array): Promise<void> {
-    if (!(message instanceof Uint8Array)) {
-      return Promise.reject(new InvalidArgumentError(`"message" expected bytes, got ${typeof message}`));
-    }
-    if (message.length > MESSAGE_MAX_BYTES) {
-      return Promise.reject(new RdvError('too-large', 'a message is at most 16 MiB: send it in parts'));
-    }
+    const refused = checkMessage(message);
+    if (refused) return Promise.reject(refused);
     if (this.#reason) return Promise.reject(endingError(this.#reason));
     const copy = new Uint8Array(message.length);
     copy.set(message);
     const sent = this.#sender.push(copy);
-    this.#flushSoon(1);
+    this.#speaker.soon();
     return sent;
   }
 
@@ -179,7 +127,7 @@ export class ConversationEngine implements Conversation {
       () => this.#live('ended-here'),
       () => {},
     );
-    this.#flushSoon(1);
+    this.#speaker.soon();
     return this.#ending;
   }
 
@@ -211,10 +159,10 @@ export class ConversationEngine implements Conversation {
       return;
     }
     if (this.#life === 'closed') return;
-    const before = this.#in.index;
-    const plaintext = this.#in.open(generation, frame);
+    const before = this.#parts.in.index;
+    const plaintext = this.#parts.in.open(generation, frame);
     if (!plaintext) return;
-    if (this.#in.index !== before) this.#listening.follow(this.#in.index, this.#in.queues);
+    if (this.#parts.in.index !== before) this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
     let items: Item[];
     try {
       items = decodeItems(plaintext);
@@ -224,10 +172,8 @@ export class ConversationEngine implements Conversation {
     }
     if (this.#life === 'opening' && !this.#confirm(items)) return;
     const now = this.#clock.monotonic();
-    this.#silentSince = now;
-    this.#path.heard(from);
-    this.#rtt.answered();
-    if (this.#state === 'unreachable' || this.#state === 'opening') this.#setState('open');
+    this.#speaker.heard(from, now);
+    if (this.#reason === undefined) this.#states.set('open');
     try {
       for (const item of items) this.#take(item, now);
     } catch (error) {
@@ -243,9 +189,9 @@ export class ConversationEngine implements Conversation {
         this.#inbox.finish();
       }
     }
-    if (this.#sender.sendable || this.#pongs.length > 0) this.#flushSoon(this.#ackNow ? ACK_TURNS : 1);
-    else if (this.#ackNow || this.#closedDue) this.#flushSoon(ACK_TURNS);
-    this.#arm();
+    if (this.#control.due) this.#speaker.soon(true);
+    else if (this.#sender.sendable) this.#speaker.soon();
+    this.#speaker.arm();
   }
 
   /** The first valid frame. @returns whether it is to be taken further */
@@ -255,7 +201,7 @@ export class ConversationEngine implements Conversation {
       if (!open) return false;
       this.#life = step(lifecycle, this.#life, 'confirmed').to;
       this.#onFirstFrame?.();
-      if (!equalBytes(sasCommitment(open.r), this.#sas)) {
+      if (!equalBytes(sasCommitment(open.r), this.#parts.sas)) {
         this.#abort('sas-mismatch');
         return false;
       }
@@ -263,8 +209,7 @@ export class ConversationEngine implements Conversation {
     } else {
       this.#life = step(lifecycle, this.#life, 'confirmed').to;
       // The publisher speaks only after it has OPEN.
-      this.#openPending = false;
-      this.#openDue = false;
+      this.#control.opened();
       this.#onFirstFrame?.();
     }
     return true;
@@ -274,34 +219,32 @@ export class ConversationEngine implements Conversation {
     switch (item.type) {
       case 'open':
         if (this.role === 'responder') throw new RdvError('protocol-violation', 'OPEN from the publisher');
-        if (!equalBytes(sasCommitment(item.r), this.#sas)) {
+        if (!equalBytes(sasCommitment(item.r), this.#parts.sas)) {
           this.#abort('sas-mismatch');
           return;
         }
-        this.#wantAck(true);
+        this.#control.wantAck(now, true);
         return;
       case 'data':
         if (this.#aborted) return;
-        this.#wantAck(!this.#receiver.data(item.offset, item.bytes, item.mark) || item.mark);
+        this.#control.wantAck(now, !this.#receiver.data(item.offset, item.bytes, item.mark) || item.mark);
         return;
       case 'end':
         if (this.#aborted) return;
         this.#receiver.end(item.offset);
-        this.#wantAck(true);
+        this.#control.wantAck(now, true);
         return;
       case 'ack':
         if (this.#aborted) return;
-        if (!this.#out.confirm(item.generation)) throw new RdvError('state-lost', 'a generation that never was');
-        if (this.#sender.acknowledge(item, now, this.#path.maxFrameBytes)) this.#waitBase = now;
+        if (!this.#parts.out.confirm(item.generation)) throw new RdvError('state-lost', 'a generation that never was');
+        this.#speaker.acknowledged(item, now);
         return;
       case 'ping':
-        if (this.#pongs.length < PONGS_MAX) this.#pongs.push(item.id);
-        this.#wantAck(true);
+        this.#control.answer(item.id);
+        this.#control.wantAck(now, true);
         return;
       case 'pong':
-        if (this.#ping?.id !== item.id) return;
-        this.#rtt.sample(now - this.#ping.sentAt);
-        this.#ping = undefined;
+        this.#control.answered(item.id, now, this.#parts.rtt);
         return;
       case 'close':
         this.#peerEnds(reasonOf(item.code), 'peer-closes');
@@ -346,7 +289,7 @@ export class ConversationEngine implements Conversation {
     this.#sender.fail(error);
     this.#inbox.finish(reason === 'finished' || this.#receiver.ended ? undefined : error);
     this.#receiver.discard();
-    this.#setState('closed');
+    this.#states.set('closed');
     this.#log.info('conversation is over', { reason });
   }
 
@@ -367,12 +310,12 @@ export class ConversationEngine implements Conversation {
         break;
       case 'send-close':
         this.#waitForClose();
-        this.#closeDue = true;
-        this.#flushSoon(1);
+        this.#control.close(this.#code);
+        this.#speaker.soon();
         break;
       case 'answer':
-        this.#closedDue = true;
-        this.#pump();
+        this.#control.closed(this.#code);
+        this.#speaker.now();
         break;
       case 'linger':
         this.#startLinger(true);
@@ -386,33 +329,30 @@ export class ConversationEngine implements Conversation {
     }
   }
 
+  get #code(): number {
+    return closeCode(this.#reason ?? 'aborted');
+  }
+
   #waitForClose(): void {
-    if (this.#life === 'closing' && this.#waitBase !== undefined) this.#waitBase = this.#clock.monotonic();
     this.#closeTimer?.cancel();
     this.#closeTimer = this.#clock.schedule(CLOSE_PATIENCE_MS, () => {
       this.#reportClosed(this.#reason ?? 'aborted');
       this.#closeTimer = this.#clock.schedule(CLOSE_GIVE_UP_MS - CLOSE_PATIENCE_MS, () => this.#live('gave-up'));
     });
-    this.#arm();
+    this.#speaker.arm();
   }
 
   #startLinger(cyclic: boolean): void {
-    const code = closeCode(this.#reason ?? 'aborted');
-    const answers = Array.from({ length: CLOSED_ANSWERS }, () => {
-      this.#writer.reset(LINK_MESSAGE_MAX_BYTES);
-      this.#writer.closed(code);
-      return this.#out.seal(this.#writer.padded(this.#bucket));
-    });
-    this.#linger = new Linger(answers, this.#out.queue, this.#clock, cyclic, () => this.#release());
+    const answers = sealAnswers(this.#parts.out, this.#code, this.#parts.bucketBytes);
+    this.#linger = new Linger(answers, this.#parts.out.queue, this.#clock, cyclic, () => this.#release());
   }
 
   #finish(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#speaker.stop();
     this.#closeTimer?.cancel();
-    this.#out.wipe();
-    this.#in.wipe();
-    wipe(this.#sas);
+    this.#parts.out.wipe();
+    this.#parts.in.wipe();
+    wipe(this.#parts.sas);
     if (!this.#linger) this.#release();
     this.#reportClosed(this.#reason ?? 'aborted');
   }
@@ -423,166 +363,14 @@ export class ConversationEngine implements Conversation {
     this.#offStates = [];
   }
 
-  // Sending
-
-  #wantAck(now: boolean): void {
-    if (++this.#unackedFrames >= ACK_EVERY_FRAMES || now) this.#ackNow = true;
-    this.#ackDueAt ??= this.#clock.monotonic() + ACK_DELAY_MS;
-  }
-
   /** Tells the peer of a wider window when that is worth a frame. */
   #checkWindow(): void {
     if (this.#reason) return;
     const limit = this.#receiver.limit(this.#inbox.waiting);
     this.#starvedAt = this.#receiver.starved ? this.#clock.monotonic() + BUDGET_RETRY_MS : undefined;
-    const low = this.#advertised - this.#receiver.cumulative < WINDOW_LOW_BYTES;
-    if (limit - this.#advertised >= WINDOW_STEP_BYTES || (low && limit > this.#advertised)) {
-      this.#ackNow = true;
-      this.#flushSoon(ACK_TURNS);
-    } else if (this.#starvedAt !== undefined) this.#arm();
-  }
-
-  #flushSoon(turns: number): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    void this.#flush(turns);
-  }
-
-  async #flush(turns: number): Promise<void> {
-    for (let i = 0; i < turns; i++) await undefined;
-    this.#flushing = false;
-    this.#pump();
-  }
-
-  #pump(): void {
-    const silent = this.role === 'publisher' && this.#life === 'opening';
-    if (this.#life !== 'closed' || this.#closedDue) while (!silent && this.#due && this.#transmit());
-    this.#closedDue = false;
-    this.#arm();
-  }
-
-  get #due(): boolean {
-    if (this.#openDue || this.#ackNow || this.#closeDue || this.#closedDue) return true;
-    return this.#ping?.due === true || this.#pongs.length > 0 || (this.#path.room && this.#sender.sendable);
-  }
-
-  /** Sends one frame. @returns whether it could */
-  #transmit(): boolean {
-    const namespace = this.#path.live;
-    if (!namespace) return false;
-    const now = this.#clock.monotonic();
-    this.#out.step();
-    if ((this.#out.blocked || this.#sender.windowClosed) && !this.#ping) this.#askPing();
-    const limit = this.#path.maxFrameBytes - FRAME_OVERHEAD_BYTES;
-    const writer = this.#writer;
-    writer.reset(limit - (limit % this.#bucket));
-    if (this.#openPending) writer.open(this.#sas);
-    if (this.#ackDueAt !== undefined || this.#ackNow) this.#writeAck();
-    for (const id of this.#pongs) writer.pong(id);
-    if (this.#closedDue) writer.closed(closeCode(this.#reason ?? 'aborted'));
-    if (this.#closeDue) writer.close(closeCode(this.#reason ?? 'aborted'));
-    if (this.#ping?.due) {
-      writer.ping(this.#ping.id);
-      this.#ping.due = false;
-      this.#ping.sentAt = now;
-    }
-    if (this.#path.room && this.#sender.sendable) this.#sender.fill(writer, now);
-    if (writer.length === 0) return false;
-    this.#pongs.length = 0;
-    this.#openDue = false;
-    this.#closedDue = false;
-    this.#closeDue = false;
-    const frame = this.#out.seal(writer.padded(this.#bucket));
-    this.#path.send(namespace, this.#out.queue, frame);
-    return true;
-  }
-
-  #writeAck(): void {
-    const cumulative = this.#receiver.cumulative;
-    this.#advertised = this.#receiver.limit(this.#inbox.waiting);
-    const window = Math.max(0, this.#advertised - cumulative);
-    this.#writer.ack({ cumulative, window, generation: this.#in.index, ranges: this.#receiver.ranges() });
-    this.#ackDueAt = undefined;
-    this.#ackNow = false;
-    this.#unackedFrames = 0;
-  }
-
-  #askPing(): void {
-    this.#pingId = (this.#pingId + 1) >>> 0;
-    this.#ping = { id: this.#pingId, sentAt: this.#clock.monotonic(), due: true };
-  }
-
-  // Time
-
-  /** Whether an answer of the peer is awaited. */
-  get #awaiting(): boolean {
-    if (this.#life === 'closed' || (this.#life === 'opening' && this.role === 'publisher')) return false;
-    if (this.#life === 'closing' || this.#life === 'finishing' || this.#openPending) return true;
-    return this.#ping !== undefined || this.#sender.outstanding || this.#sender.windowClosed;
-  }
-
-  #arm(): void {
-    const now = this.#clock.monotonic();
-    if (!this.#awaiting) this.#waitBase = undefined;
-    else if (this.#waitBase === undefined) {
-      this.#waitBase = now;
-      this.#silentSince = now;
-    }
-    let due = Number.POSITIVE_INFINITY;
-    if (this.#waitBase !== undefined) due = this.#waitBase + this.#rtt.timeoutMs;
-    if (this.#waitBase !== undefined && this.#reachable) due = Math.min(due, this.#silentSince + UNREACHABLE_MS);
-    due = Math.min(due, this.#ackDueAt ?? due, this.#sender.lossDeadline ?? due, this.#starvedAt ?? due);
-    if (due === Number.POSITIVE_INFINITY || this.#life === 'closed') {
-      this.#timer?.cancel();
-      this.#timer = undefined;
-      return;
-    }
-    // A timer that runs out early only arms itself again.
-    if (this.#timer && this.#timerAt <= due) return;
-    this.#timer?.cancel();
-    this.#timerAt = due;
-    // Whole milliseconds: a clock that rounds must not bring it back a moment too early, again and again.
-    this.#timer = this.#clock.schedule(Math.max(0, Math.ceil(due - now)), () => this.#onTimer());
-  }
-
-  #onTimer(): void {
-    this.#timer = undefined;
-    const now = this.#clock.monotonic();
-    if (this.#ackDueAt !== undefined && now >= this.#ackDueAt) this.#ackNow = true;
-    const loss = this.#sender.lossDeadline;
-    if (loss !== undefined && now >= loss) this.#sender.findLost(now, this.#path.maxFrameBytes);
-    if (this.#starvedAt !== undefined && now >= this.#starvedAt) this.#checkWindow();
-    if (this.#waitBase !== undefined && now >= this.#waitBase + this.#rtt.timeoutMs) {
-      this.#rtt.timedOut();
-      this.#path.timedOut();
-      this.#again(now);
-    }
-    const silent = this.#waitBase !== undefined && now - this.#silentSince >= UNREACHABLE_MS;
-    if (silent && this.#reachable) this.#setState('unreachable');
-    this.#pump();
-  }
-
-  get #reachable(): boolean {
-    return this.#state === 'open' || this.#state === 'opening';
-  }
-
-  /** Everything unanswered is due again. */
-  #again(now: number): void {
-    if (!this.#awaiting) return;
-    this.#waitBase = now;
-    this.#sender.timedOut(this.#path.maxFrameBytes);
-    this.#openDue = this.#openPending;
-    if (this.#ping) this.#ping.due = true;
-    else if (this.#sender.windowClosed) this.#askPing();
-    if (this.#life === 'finishing') this.#live('close-due');
-    if (this.#life === 'closing') this.#closeDue = true;
-  }
-
-  #passed(): void {
-    if (this.#life === 'closed') return;
-    // What waits in a slow carrier's buffers is not late yet.
-    if (this.#waitBase !== undefined) this.#waitBase = this.#clock.monotonic();
-    if (this.#sender.sendable) this.#flushSoon(1);
+    if (this.#control.widen(limit, this.#receiver.cumulative)) {
+      this.#speaker.soon(true);
+    } else if (this.#starvedAt !== undefined) this.#speaker.arm();
   }
 
   #onNamespace(state: Namespace['state']): void {
@@ -594,14 +382,25 @@ export class ConversationEngine implements Conversation {
       return;
     }
     if (this.#life === 'closed') return;
-    if (state === 'up') this.#rtt.answered();
-    this.#again(this.#clock.monotonic());
-    this.#pump();
+    if (state !== 'closed') this.#speaker.again();
   }
 
-  #setState(state: ConversationState): void {
-    if (this.#state === state || this.#state === 'closed') return;
-    this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
+  /** What the speaker sees of this end. */
+  #host(): SpeakerHost {
+    return {
+      maySpeak: () => this.#life !== 'opening' || this.role === 'responder',
+      awaitsClose: () => this.#life === 'closing' || this.#life === 'finishing',
+      wanted: () => this.#inbox.waiting,
+      generation: () => this.#parts.in.index,
+      tickAt: () => this.#starvedAt,
+      onTick: () => this.#checkWindow(),
+      onTimeout: () => {
+        if (this.#life === 'finishing') this.#live('close-due');
+        else if (this.#life === 'closing') this.#control.close(this.#code);
+      },
+      onSilence: () => {
+        this.#states.set('unreachable');
+      },
+    };
   }
 }

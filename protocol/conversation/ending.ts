@@ -1,5 +1,6 @@
-/** Why conversations end: codes on the wire (SPEC §7) and errors for the application. */
-import { RdvError } from '../core/errors.js';
+/** Why conversations end, and why messages are refused: codes on the wire (SPEC §7), errors for the application. */
+import { MESSAGE_MAX_BYTES } from '../core/constants.js';
+import { InvalidArgumentError, RdvError } from '../core/errors.js';
 import type { CloseReason } from './api.js';
 
 const CODES: Readonly<Record<CloseReason, number>> = {
@@ -41,4 +42,13 @@ export function endingError(reason: CloseReason): RdvError {
     case 'expired':
       return new RdvError('expired', 'the conversation was idle for too long');
   }
+}
+
+/** The error for what cannot be a message. */
+export function checkMessage(message: unknown): RdvError | undefined {
+  if (!(message instanceof Uint8Array)) {
+    return new InvalidArgumentError(`"message" expected bytes, got ${typeof message}`);
+  }
+  if (message.length <= MESSAGE_MAX_BYTES) return undefined;
+  return new RdvError('too-large', 'a message is at most 16 MiB: send it in parts');
 }

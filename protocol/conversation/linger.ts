@@ -3,11 +3,21 @@
  * frames sealed before the keys were wiped, so that a peer who slept through the end learns of it. Two ends never
  * linger in this way at once, or they would answer each other for ever: see lifecycle.ts.
  */
-import { CLOSED_ANSWER_SECONDS } from '../core/constants.js';
+import { CLOSED_ANSWER_SECONDS, CLOSED_ANSWERS } from '../core/constants.js';
 import type { Clock, Timer } from '../core/ports.js';
 import type { Namespace } from '../namespace/port.js';
+import type { SendGenerations } from './generations.js';
+import { CLOSE_ITEM_BYTES, ItemWriter } from './items.js';
 
 const SPACING_MS = 1000;
+
+/** Frames that say CLOSED(code), with consecutive numbers: what the keys are used for last. */
+export function sealAnswers(out: SendGenerations, code: number, bucketBytes: number): Uint8Array[] {
+  const writer = new ItemWriter(new Uint8Array(bucketBytes + CLOSE_ITEM_BYTES));
+  writer.closed(code);
+  const plaintext = writer.padded(bucketBytes);
+  return Array.from({ length: CLOSED_ANSWERS }, () => out.seal(plaintext));
+}
 
 export class Linger {
   readonly #answers: readonly Uint8Array[];
