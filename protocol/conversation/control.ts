@@ -14,6 +14,7 @@ const ACK_EVERY_FRAMES = 2;
 const WINDOW_STEP_BYTES = 16 * 1024;
 const WINDOW_LOW_BYTES = 2048;
 const PONGS_MAX = 4;
+const NOTHING = new Uint8Array(0);
 
 export class Control {
   /** r of OPEN while the peer has not acknowledged it: it goes into every frame. */
@@ -26,6 +27,7 @@ export class Control {
   #pongs: number[] = [];
   #ping: { readonly id: number; sentAt: number; due: boolean } | undefined;
   #pingId = 0;
+  #declined: Uint8Array | undefined;
   #close: number | undefined;
   #closed: number | undefined;
 
@@ -39,6 +41,7 @@ export class Control {
   /** Whether something has to go without waiting for data. */
   get due(): boolean {
     if (this.#openDue || this.#ackNow || this.#ping?.due === true || this.#pongs.length > 0) return true;
+    if (this.#declined) return true;
     return this.#close !== undefined || this.#closed !== undefined;
   }
 
@@ -103,6 +106,11 @@ export class Control {
     this.#ping = undefined;
   }
 
+  /** The peer's CHALLENGE: this end has no identity to prove; the last one asked is answered. */
+  decline(nonce: Uint8Array): void {
+    this.#declined = nonce.slice();
+  }
+
   /** CLOSE goes into the next frame. */
   close(code: number): void {
     this.#close = code;
@@ -119,13 +127,15 @@ export class Control {
     if (this.#ping) this.#ping.due = true;
   }
 
-  /** Writes everything that is due, and what may ride along. At most 250 bytes. */
+  /** Writes everything that is due, and what may ride along. At most 300 bytes. */
   write(writer: ItemWriter, now: number, receiver: StreamReceiver, wanted: boolean, generation: number): void {
     if (this.#open) writer.open(this.#open);
     this.#openDue = false;
     if (this.#ackNow || this.#ackDueAt !== undefined) writer.ack(this.#ack(receiver, wanted, generation));
     for (const id of this.#pongs) writer.pong(id);
     this.#pongs.length = 0;
+    if (this.#declined) writer.proof(this.#declined, NOTHING);
+    this.#declined = undefined;
     if (this.#closed !== undefined) writer.closed(this.#closed);
     this.#closed = undefined;
     if (this.#close !== undefined) writer.close(this.#close);

@@ -123,10 +123,8 @@ export class ConversationEngine implements Conversation {
     if (this.#ending) return this.#ending;
     if (this.#reason) return Promise.reject(endingError(this.#reason));
     this.#ending = this.#sender.end();
-    this.#ending.then(
-      () => this.#live('ended-here'),
-      () => {},
-    );
+    const done = (): void => this.#live('ended-here');
+    this.#ending.then(done, () => {});
     this.#speaker.soon();
     return this.#ending;
   }
@@ -145,10 +143,7 @@ export class ConversationEngine implements Conversation {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return {
-      next: () => this.#inbox.next(),
-      return: () => Promise.resolve({ done: true, value: undefined }),
-    };
+    return { next: () => this.#inbox.next(), return: () => Promise.resolve({ done: true, value: undefined }) };
   }
 
   // Receiving
@@ -177,8 +172,7 @@ export class ConversationEngine implements Conversation {
     try {
       for (const item of items) this.#take(item, now);
     } catch (error) {
-      const lost = error instanceof RdvError && error.code === 'state-lost';
-      this.#abort(lost ? 'state-lost' : 'protocol-violation');
+      this.#abort(error instanceof RdvError && error.code === 'state-lost' ? 'state-lost' : 'protocol-violation');
       return;
     }
     if (this.#reason === undefined) {
@@ -252,9 +246,11 @@ export class ConversationEngine implements Conversation {
       case 'closed':
         this.#peerEnds(reasonOf(item.code), 'peer-closed');
         return;
-      // Reserved: a peer that challenges this version learns nothing and waits in vain.
       case 'challenge':
+        this.#control.decline(item.nonce);
+        return;
       case 'proof':
+        // Nothing was asked.
         return;
     }
   }
@@ -318,10 +314,8 @@ export class ConversationEngine implements Conversation {
         this.#speaker.now();
         break;
       case 'linger':
-        this.#startLinger(true);
-        break;
       case 'linger-once':
-        this.#startLinger(false);
+        this.#startLinger(effect === 'linger');
         break;
       case 'over':
         this.#finish();
