@@ -1,13 +1,13 @@
 /**
  * The responder's `ble:` namespace (SPEC §8, §9.5): finds the publisher's beacon by its ephemeral id, visits it, and
  * speaks the link protocol with it. It stays while something is watched or subscribed, comes back when the
- * link breaks, and leaves when nothing is wanted any more. Radio and ephemeral ids come in from outside.
+ * link breaks, and leaves when nothing is wanted any more. The radio comes in from outside.
  */
 import { assertBytes, toHex } from '@rdv/protocol/core/bytes';
 import { BEACON_KEY_BYTES } from '@rdv/protocol/core/constants';
 import { delay } from '@rdv/protocol/core/deadline';
 import { CanceledError, RdvError, toRdvError } from '@rdv/protocol/core/errors';
-import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
+import type { Clock, Surroundings, Timer } from '@rdv/protocol/core/ports';
 import type { EidMatch, LinkDialer } from '@rdv/protocol/link/dialer';
 import { LinkNamespace } from '@rdv/protocol/link/link-namespace';
 import { type LinkPeer, LinkRefusal } from '@rdv/protocol/link/peer';
@@ -22,11 +22,12 @@ import type {
   Watch,
   WatchOptions,
 } from '@rdv/protocol/namespace/port';
+import { EidResolver } from '@rdv/protocol/tag/eid-resolver';
 
 export interface BleNamespaceOptions extends Surroundings {
   readonly dialer: LinkDialer;
-  /** How a beacon of this key (16 bytes) is recognised on the air. */
-  readonly matchEid: (beaconKey: Uint8Array) => EidMatch;
+  /** How a beacon of this key (16 bytes) is recognised on the air. Default: by SPEC §8, one window either way. */
+  readonly matchEid?: (beaconKey: Uint8Array) => EidMatch;
   /** Default `ble:`. */
   readonly name?: string;
   /** How long a link is kept that nothing is wanted of; default 2000 ms. */
@@ -134,9 +135,9 @@ export class BleNamespace implements Namespace {
 
   /** Comes back again and again, more slowly while it does not work, until the visit is ended. */
   async #run(visit: Visit, beaconKey: Uint8Array): Promise<void> {
-    const { clock, log, dialer, matchEid, random } = this.#options;
+    const { clock, log, dialer, random } = this.#options;
     const { signal } = visit.stop;
-    const matches = matchEid(beaconKey);
+    const matches = (this.#options.matchEid ?? byWindows(clock))(beaconKey);
     let retryMs = RETRY_MIN_MS;
     while (!signal.aborted) {
       let waitMs = retryMs;
@@ -185,6 +186,18 @@ export class BleNamespace implements Namespace {
     if (this.#visits.get(visit.key) === visit) this.#visits.delete(visit.key);
     visit.stop.abort(new CanceledError('no longer wanted'));
   }
+}
+
+function byWindows(clock: Clock): (beaconKey: Uint8Array) => EidMatch {
+  const nowSeconds = (): number => Math.floor(clock.now() / 1000);
+  return (beaconKey) => {
+    const resolver = new EidResolver<true>(nowSeconds(), 1);
+    resolver.add(beaconKey, true);
+    return (eid) => {
+      resolver.advance(nowSeconds());
+      return resolver.resolve(eid) !== undefined;
+    };
+  };
 }
 
 /** How a link ended, and whether it had opened before. */

@@ -30,7 +30,7 @@ const ASSEMBLY_MS = 30_000;
 /** Saying why may take this long. */
 const GOODBYE_MS = 1000;
 /** Frames waiting for the pipe. Requests are bounded below this by the session. */
-const BACKLOG_MAX = 2048;
+const BACKLOG_MAX = 1024;
 
 export interface ChannelListeners {
   readonly onOpen: (remote: LinkHello, binding: Uint8Array) => void;

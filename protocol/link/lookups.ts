@@ -5,7 +5,7 @@ import { type LinkAnswer, type LinkHandlers, type LinkQuery, LinkRefusal } from 
 /** Look-ups that one peer may keep open: a few tags, three epochs each. */
 const OPEN_MAX = 64;
 /** Records waiting for the pipe on behalf of one look-up. */
-const WAITING_MAX = 64;
+const WAITING_MAX = 16;
 
 interface Open {
   closed: boolean;

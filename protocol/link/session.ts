@@ -255,6 +255,8 @@ class LinkSession implements LinkPeer {
       case 'ack':
         if (!this.#requests.settle(frame.request))
           throw new RdvError('protocol-violation', 'an acknowledgement of nothing');
+        // Who only listens, and acknowledges what is delivered, is not idle.
+        this.#stillAlive();
         return;
       case 'end':
         this.#requests.settle(frame.request);
