@@ -23,7 +23,8 @@ import {
 import { TokenBucket } from './token-bucket.js';
 
 const FIRST_RESEND_MS = 500;
-const MOST_RESEND_MS = 8000;
+/** A publisher that restarts is to be found within 5 s. */
+const MOST_RESEND_MS = 4000;
 /** A carrier knows the reply queue: what it invents may cost this much Diffie-Hellman. */
 const REPLY_RATE = { burst: 32, perSecond: 4 } as const;
 

@@ -194,7 +194,11 @@ class OpenPublication implements Publication {
     const room = lifecycle !== 'full' || accepted < limit;
     if (room && !this.#isExpired() && accepts(lifecycleMachine, lifecycle, 'publish'))
       await this.#acceptance.change('publish');
-    await this.#keeper.open(this.#acceptance.state.lifecycle !== 'consumed');
+    const now = this.#acceptance.state.lifecycle;
+    const publishing = now === 'published' || now === 'full';
+    await this.#keeper.open(publishing);
+    // A crash may have come between the decision and its tombstones.
+    if (!publishing) await this.#keeper.withdraw();
     this.#armExpiry();
     if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
   }

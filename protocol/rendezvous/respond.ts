@@ -7,6 +7,7 @@ import type { Conversation } from '../conversation/api.js';
 import { openConversation } from '../conversation/open.js';
 import { toHex } from '../core/bytes.js';
 import {
+  AuthenticationError,
   CanceledError,
   InvalidArgumentError,
   RdvError,
@@ -161,27 +162,34 @@ class Responder {
     this.#tried.add(bodyOf(candidate));
     this.#triedOwners.add(ownerOf(candidate));
     this.#triedAt = this.#surroundings.clock.monotonic();
-    const attempt: Attempt = this.#attempt(candidate, (reply) => this.#onAccepted(attempt, reply));
+    const attempt = this.#attempt(candidate);
+    if (!attempt) return this.#tryNext();
     this.#attempts.add(attempt);
     attempt.start();
     if (untried.length > 1) this.#scheduleNext(NEXT_OWNER_MS);
     return true;
   }
 
-  #attempt(candidate: Candidate, onAccepted: (reply: AcceptedReply) => void): Attempt {
+  /** Undefined for a prekey of small order: nobody can be reached behind it. */
+  #attempt(candidate: Candidate): Attempt | undefined {
     const { clock, random, log, namespaces } = this.#surroundings;
     const { hello } = this.#options;
-    const attempt: Attempt = new Attempt({
-      clock,
-      random,
-      log,
-      namespaces,
-      candidate,
-      ...(hello && { hello }),
-      onAccepted,
-      onRefused: (reason) => this.#onRefused(attempt, reason),
-    });
-    return attempt;
+    try {
+      const attempt: Attempt = new Attempt({
+        clock,
+        random,
+        log,
+        namespaces,
+        candidate,
+        ...(hello && { hello }),
+        onAccepted: (reply) => this.#onAccepted(attempt, reply),
+        onRefused: (reason) => this.#onRefused(attempt, reason),
+      });
+      return attempt;
+    } catch (error) {
+      if (error instanceof AuthenticationError) return undefined;
+      throw error;
+    }
   }
 
   /** After `ms` of silence since the last was asked. */
