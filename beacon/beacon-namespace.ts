@@ -47,6 +47,8 @@ export interface BeaconNamespaceOptions extends Surroundings {
 const BUSY_MS = 5000;
 
 interface LocalQueue {
+  /** The queue in hexadecimal. */
+  readonly name: string;
   readonly queue: Uint8Array;
   readonly bridge: BridgePolicy | undefined;
   readonly onFrame: FrameListener;
@@ -186,13 +188,12 @@ export class BeaconNamespace implements Namespace {
   subscribe(queue: Uint8Array, onFrame: FrameListener, options: CarryOptions = {}): Subscription {
     assertBytes('queue', queue, QUEUE_BYTES);
     this.#assertOpen();
-    const local: LocalQueue = { queue: queue.slice(), bridge: options.bridge, onFrame };
+    const local: LocalQueue = { name: toHex(queue), queue: queue.slice(), bridge: options.bridge, onFrame };
     this.#queues.add(local);
     this.#changed(options.bridge ?? this.#shelf.openness);
     const close = (): void => {
       if (!this.#queues.delete(local)) return;
-      const name = toHex(local.queue);
-      if ([...this.#queues].some((other) => toHex(other.queue) === name)) return;
+      if ([...this.#queues].some((other) => other.name === local.name)) return;
       for (const visitor of this.#visitors) visitor.dropQueue(local.queue);
     };
     return { ready: Promise.resolve(), close };
@@ -272,7 +273,7 @@ export class BeaconNamespace implements Namespace {
 
   #toLocal(queue: Uint8Array, frame: Uint8Array): boolean {
     const name = toHex(queue);
-    const readers = [...this.#queues].filter((local) => toHex(local.queue) === name);
+    const readers = [...this.#queues].filter((local) => local.name === name);
     for (const local of readers) {
       const copy = concat(frame);
       void Promise.resolve().then(() => {
@@ -307,7 +308,7 @@ export class BeaconNamespace implements Namespace {
       if (!visitor.isGateway) continue;
       const { openness } = this.#shelf;
       const queues = [...this.#queues].filter(({ bridge }) => visitor.mayCarry(bridge ?? openness));
-      visitor.syncQueues(new Map(queues.map(({ queue }) => [toHex(queue), queue])), () => this.#unsettled());
+      visitor.syncQueues(new Map(queues.map(({ name, queue }) => [name, queue])), () => this.#unsettled());
       for (const shelved of this.#shelf.own()) {
         if (!visitor.mayCarry(shelved.bridge)) continue;
         visitor.offer(shelved)?.catch(() => this.#unsettled());

@@ -22,6 +22,8 @@ export class Visitor implements Carrier {
   /** Refused or gone. */
   turnedAway = false;
   readonly #lookUps = new Set<LookUp>();
+  /** By lookup key: an asker that guesses costs one HMAC a key and link, not one a guess. */
+  readonly #macs = new WeakMap<Uint8Array, Uint8Array>();
   /** What a bridge has taken: records by their bytes' signature, queues. */
   readonly #takenRecords = new Set<string>();
   readonly #takenQueues = new Set<string>();
@@ -60,9 +62,17 @@ export class Visitor implements Carrier {
   }
 
   #tell({ mac, answer }: LookUp, { lookupKey, record }: ShelvedRecord): void {
-    if (!lookupKey || !equalBytes(mac, lookupMac(lookupKey, this.link.binding))) return;
+    if (!lookupKey || !equalBytes(mac, this.#macOf(lookupKey))) return;
     // Who does not take its records misses them; it can ask again.
     answer.record(record.bytes).catch(() => {});
+  }
+
+  #macOf(lookupKey: Uint8Array): Uint8Array {
+    const known = this.#macs.get(lookupKey);
+    if (known) return known;
+    const mac = lookupMac(lookupKey, this.link.binding);
+    this.#macs.set(lookupKey, mac);
+    return mac;
   }
 
   /** Hands over a frame it holds the queue of. @returns whether it was acknowledged */

@@ -295,7 +295,8 @@ class LinkSession implements LinkPeer {
 
   #onRequest(frame: Request, bytes: number): void {
     this.#stillAlive();
-    if (this.#answering >= this.#local.maxRequests)
+    // Twice, for the peer may have our answer, and ask again, before our own pipe tells us that it has left.
+    if (this.#answering >= 2 * this.#local.maxRequests)
       throw new RdvError('protocol-violation', 'more requests at once than this end allows');
     this.#answering++;
     const wait = this.#overdraft(bytes);

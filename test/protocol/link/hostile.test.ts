@@ -1,10 +1,13 @@
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
+import { SecureChannel } from '@rdv/protocol/link/channel';
 import { FragmentPipe } from '@rdv/protocol/link/fragments';
+import type { LinkFrame } from '@rdv/protocol/link/frames';
 import type { LinkPeer } from '@rdv/protocol/link/peer';
+import { type LinkOptions, openLink } from '@rdv/protocol/link/session';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Direction, pipePair, settle } from './pipes.js';
-import { linkRig, openRig, random, sniffed, until } from './rig.js';
+import { linkRig, openRig, random, sniffed, surroundings, until } from './rig.js';
 
 const handlers = { onPut: () => {}, onSub: () => {}, onSend: () => {}, onDeliver: () => {} };
 
@@ -241,17 +244,43 @@ describe('credits', () => {
 });
 
 describe('a peer that breaks rules', () => {
-  it('ends with a code when it asks for more at once than allowed', async () => {
-    const { a, b } = await openRig({
-      b: { ...handlers, onSend: () => new Promise(() => {}) },
-      bOptions: { limits: { maxRequests: 4 } },
+  /** A peer that says in frames what it likes. */
+  async function rogue(bOptions: Partial<LinkOptions>, frames: readonly LinkFrame[]): Promise<string> {
+    const around = surroundings();
+    const pair = pipePair();
+    const b = openLink(pair.b, {
+      ...around,
+      side: 'responder',
+      role: 'publisher',
+      handlers: { ...handlers, onSend: () => new Promise(() => {}) },
+      ...bOptions,
     });
-    // The limit is told in the HELLO, and an honest end keeps to it.
-    for (let i = 0; i < 10; i++) a.send(random(16), random(4)).catch(() => {});
-    await settle(500);
-    expect([a.state, b.state]).toEqual(['open', 'open']);
-    a.close();
-    await bothClosed(a, b);
+    const hello = { role: 'visitor', answersKeyed: false, answersById: false } as const;
+    const limits = { credits: 64, maxMessageBytes: 16_384, maxRequests: 8, maxSubscriptions: 8 };
+    const channel = new SecureChannel(pair.a, { ...hello, ...limits }, around, {
+      onOpen: () => {},
+      onFrame: () => {},
+      onClose: () => {},
+    });
+    channel.start('initiator');
+    await b.opened;
+    await until(() => channel.state === 'open');
+    const reasons: string[] = [];
+    b.onClose((reason) => reasons.push(reason.code));
+    for (const frame of frames) channel.send(frame).catch(() => {});
+    await until(() => b.state === 'closed');
+    return reasons.join();
+  }
+  const sends = (count: number): readonly LinkFrame[] =>
+    Array.from({ length: count }, (_, i) => ({ type: 'send', request: i + 1, queue: random(16), frame: random(9) }));
+
+  it('loses the link with a code', async () => {
+    const limits = { maxRequests: 4 };
+    expect(await rogue({ limits }, sends(9))).toBe('protocol-violation');
+    expect(await rogue({}, [{ type: 'ack', request: 5 }])).toBe('protocol-violation');
+    const records = Array.from({ length: 40 }, () => ({ type: 'record', request: 1, record: random(900) }) as const);
+    expect(await rogue({ metering: { frames: { burst: 30, perSecond: 1 } } }, records)).toBe('quota');
+    expect(await rogue({}, [{ type: 'error', request: 0, code: 'internal', retryAfterMs: 0 }])).toBe('internal');
   });
 
   it('learns why it was turned away, and nothing else shows on the air', async () => {

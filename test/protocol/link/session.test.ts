@@ -98,6 +98,23 @@ it('delivers in order, each acknowledged, and carries the largest frame', async 
   await expect(a.send(queue, random(16_385))).rejects.toMatchObject({ code: 'too-large' });
 });
 
+it('keeps to the number of waiting requests in long runs of small ones, both ways at once', async () => {
+  let served = 0;
+  const onSend = (): void => {
+    served++;
+  };
+  const { a, b } = await openRig({
+    a: { onSend },
+    b: { onSend: async () => onSend() },
+    aOptions: { limits: { maxRequests: 1 } },
+    bOptions: { limits: { maxRequests: 7 } },
+  });
+  const queue = random(16);
+  await Promise.all(Array.from({ length: 2000 }, (_, i) => (i % 4 === 0 ? b : a).send(queue, Uint8Array.of(i & 255))));
+  expect(served).toBe(2000);
+  expect([a.state, b.state]).toEqual(['open', 'open']);
+});
+
 it('passes refusals on with their code and time', async () => {
   const { a, b } = await openRig({
     b: {
