@@ -6,7 +6,7 @@ import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import { openLink } from '@rdv/protocol/link/session';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
-import { publish } from '@rdv/protocol/rendezvous/publish';
+import { type PublishOptions, publish } from '@rdv/protocol/rendezvous/publish';
 import { respond } from '@rdv/protocol/rendezvous/respond';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { eidAt } from '@rdv/protocol/tag/eid';
@@ -27,16 +27,17 @@ function stage(maxPacketBytes = 244) {
     beacon.attach(pair.b);
     return pair.a;
   };
-  const ble = new BleNamespace({
-    ...around,
-    dialer: {
-      dial: async (matches) => {
-        expect(matches(eidAt(tag.beaconKey, Math.floor(around.clock.now() / 1000)))).toBe(true);
-        expect(matches(bytes(8))).toBe(false);
-        return newPipe();
+  const newBle = () =>
+    new BleNamespace({
+      ...around,
+      dialer: {
+        dial: async (matches) => {
+          expect(matches(eidAt(tag.beaconKey, Math.floor(around.clock.now() / 1000)))).toBe(true);
+          expect(matches(bytes(8))).toBe(false);
+          return newPipe();
+        },
       },
-    },
-  });
+    });
   const settle = async <T>(promise: Promise<T>): Promise<T> => {
     let done = false;
     const mark = (): void => {
@@ -46,8 +47,9 @@ function stage(maxPacketBytes = 244) {
     expect(await around.clock.advanceUntil(() => done, 90_000)).toBe(true);
     return promise;
   };
-  const open = () => publish(tag, {}, { ...around, store: new MemoryStore(), namespaces: [beacon] });
-  return { around, beacon, ble, key, tag, pipes, newPipe, settle, open };
+  const open = (options: PublishOptions = {}) =>
+    publish(tag, options, { ...around, store: new MemoryStore(), namespaces: [beacon] });
+  return { around, beacon, newBle, key, tag, pipes, newPipe, settle, open };
 }
 
 async function talk(
@@ -67,7 +69,8 @@ async function talk(
 }
 
 it.each([20, 244])('is reached from beside the kiosk in packets of %i bytes, with no network', async (size) => {
-  const { around, ble, tag, pipes, settle, open } = stage(size);
+  const { around, newBle, tag, pipes, settle, open } = stage(size);
+  const ble = newBle();
   const publication = await settle(open());
   const mine = await settle(respond(tag, {}, { ...around, namespaces: [ble] }));
   await talk(settle, publication[Symbol.asyncIterator](), mine);
@@ -92,4 +95,29 @@ it('is reached from afar through a bridge that visits with a trusted key', async
   await settle(mine.close());
   await settle(publication.close());
   link.close();
+});
+
+it('gives a single-shot to exactly one of ten who crowd its four slots, and tells the others', async () => {
+  const { around, beacon, newBle, tag, settle, open } = stage();
+  const publication = await settle(open({ lifecycle: 'single' }));
+  const crowd = Array.from({ length: 10 }, async () => {
+    const ble = newBle();
+    try {
+      return await respond(tag, { noWait: true }, { ...around, namespaces: [ble] });
+    } catch (error) {
+      await ble.close();
+      throw error;
+    }
+  });
+  const outcomes = await settle(Promise.allSettled(crowd));
+  const won = outcomes.filter(({ status }) => status === 'fulfilled');
+  const told = outcomes.flatMap((one) => (one.status === 'rejected' ? [(one.reason as { code: string }).code] : []));
+  expect(won.length).toBe(1);
+  expect(told.length).toBe(9);
+  // Who came while it was there is refused; who came later finds it gone.
+  expect(told.filter((code) => code !== 'refused' && code !== 'not-published')).toEqual([]);
+  expect(told).toContain('refused');
+  expect(beacon.visitors).toBeLessThanOrEqual(4);
+  await settle(publication.close());
+  await settle(beacon.close());
 });
