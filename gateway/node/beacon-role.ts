@@ -18,7 +18,7 @@ export interface BeaconRole {
 }
 
 export function startBeaconRole(options: {
-  readonly radio: Radio;
+  readonly radio: Pick<Radio, 'peripheral'>;
   readonly ports: Surroundings;
   readonly intervalMs: number;
   readonly trustedKeys: readonly Uint8Array[];

@@ -15,7 +15,7 @@ export interface GatewayRole {
 }
 
 export function startGatewayRole(options: {
-  readonly radio: Radio;
+  readonly radio: Pick<Radio, 'scanner' | 'central'>;
   readonly far: Namespace;
   readonly nodeKey: NodeKey;
   readonly ports: { readonly clock: Clock; readonly random: Random; readonly log: Logger };
