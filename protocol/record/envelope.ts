@@ -28,7 +28,7 @@ export interface RecordFields {
   readonly seq: number;
   /** Unix seconds after which nobody keeps or accepts the record. */
   readonly notAfter: number;
-  /** 24 bytes; zeros in a tombstone. */
+  /** 24 bytes; in a tombstone, the mark of `tombstone.ts`. */
   readonly nonce: Uint8Array;
   /** 512, 1024, 1536, 3072 or 6144 bytes; empty in a tombstone. */
   readonly sealed: Uint8Array;

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../core/ports.js';
 import type { Namespace, Watch } from '../namespace/port.js';
 import { ABILITY_RDV1, bodyHash, decodeBody, openRecord, type RecordBody } from '../record/body.js';
 import { checkPut, isNewer, type RecordEnvelope } from '../record/envelope.js';
+import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
 import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
 
 /** Neighbouring epochs are asked for once the current one has nothing, at the latest after this time. */
@@ -30,6 +31,8 @@ export interface LookupInit {
   readonly clock: Clock;
   /** A candidate is new or has changed. */
   readonly onCandidate: (candidate: Candidate) => void;
+  /** Somebody who knows the tag has taken a publication back, and says why. */
+  readonly onGone: (reason: TombstoneReason) => void;
   /** Everything asked so far has answered: see `answered`. */
   readonly onAnswered: () => void;
 }
@@ -130,6 +133,8 @@ export class Lookup {
         found.delete(owner);
         tombstones.set(owner, record.seq);
         if (tombstones.size > TOMBSTONES_MAX) tombstones.delete(tombstones.keys().next().value!);
+        const reason = tombstoneReason(record, keys.macKey);
+        if (reason) this.#init.onGone(reason);
         return undefined;
       }
       if (!known && found.size >= PUBLISHERS_MAX) return undefined;

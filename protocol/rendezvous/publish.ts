@@ -198,7 +198,7 @@ class OpenPublication implements Publication {
     const publishing = now === 'published' || now === 'full';
     await this.#keeper.open(publishing);
     // A crash may have come between the decision and its tombstones.
-    if (!publishing) await this.#keeper.withdraw();
+    if (!publishing) await this.#keeper.withdraw(now === 'consumed' ? 'consumed' : 'withdrawn');
     this.#armExpiry();
     if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
   }
@@ -223,7 +223,7 @@ class OpenPublication implements Publication {
     if (this.#closed) throw new CanceledError('the publication is closed');
     if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'withdraw')) return;
     await this.#acceptance.change('withdraw');
-    await this.#keeper.withdraw();
+    await this.#keeper.withdraw('withdrawn');
     this.#emit('withdrawn');
   }
 
@@ -303,7 +303,7 @@ class OpenPublication implements Publication {
   }
 
   #withdrawConsumed(): void {
-    this.#keeper.withdraw().catch((error: unknown) => {
+    this.#keeper.withdraw('consumed').catch((error: unknown) => {
       this.#surroundings.log.error('the used-up publication could not be taken back', codeOf(error));
     });
   }

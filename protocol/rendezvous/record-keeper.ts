@@ -4,18 +4,13 @@
  * inboxes and prekeys. What a response leads to is not decided here.
  */
 import { equalBytes, toHex, wipe } from '../core/bytes.js';
-import {
-  EPOCH_SECONDS,
-  KEY_BYTES,
-  NOT_AFTER_GRACE_SECONDS,
-  QUEUE_TTL_SECONDS,
-  RECORD_NONCE_BYTES,
-} from '../core/constants.js';
+import { EPOCH_SECONDS, KEY_BYTES, NOT_AFTER_GRACE_SECONDS, QUEUE_TTL_SECONDS } from '../core/constants.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
 import type { BridgePolicy, Namespace, RecordListener, Watch } from '../namespace/port.js';
 import { openRecord, sealRecord } from '../record/body.js';
 import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
+import { type TombstoneReason, tombstoneMark, tombstoneReason } from '../record/tombstone.js';
 import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
 import type { Inbox } from './inbox.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
@@ -101,7 +96,7 @@ export class RecordKeeper {
   }
 
   /** Tombstones for every unexpired record, stored, then sent everywhere. */
-  withdraw(): Promise<void> {
+  withdraw(reason: TombstoneReason): Promise<void> {
     this.#publishing = false;
     return this.#queue(async () => {
       const now = this.#seconds();
@@ -109,7 +104,7 @@ export class RecordKeeper {
       const changed: Epoch[] = [];
       for (const epoch of this.#epochs.values()) {
         if (!epoch.record || epoch.record.tombstone || epoch.maxNotAfter <= now) continue;
-        writes.push(this.#replace(epoch, this.#tombstone(epoch)));
+        writes.push(this.#replace(epoch, this.#tombstone(epoch, reason)));
         changed.push(epoch);
       }
       await this.#init.store.commit(writes);
@@ -231,16 +226,11 @@ export class RecordKeeper {
     return Math.max((epoch.record?.seq ?? 0) + 1, heard + 1, Math.floor(this.#init.clock.now()));
   }
 
-  #tombstone(epoch: Epoch, heard = 0): Uint8Array {
-    const fields = {
-      id: epoch.keys.id,
-      owner: epoch.owner.publicKey,
-      seq: this.#nextSeq(epoch, heard),
-      notAfter: epoch.maxNotAfter,
-      nonce: new Uint8Array(RECORD_NONCE_BYTES),
-      sealed: new Uint8Array(0),
-    };
-    return encodeRecord(fields, epoch.owner.sign);
+  #tombstone(epoch: Epoch, reason: TombstoneReason, heard = 0): Uint8Array {
+    const { keys, owner, maxNotAfter: notAfter } = epoch;
+    const place = { id: keys.id, owner: owner.publicKey, seq: this.#nextSeq(epoch, heard), notAfter };
+    const nonce = tombstoneMark(keys.macKey, place, reason);
+    return encodeRecord({ ...place, nonce, sealed: new Uint8Array(0) }, owner.sign);
   }
 
   #replace(epoch: Epoch, bytes: Uint8Array): StoreWrite {
@@ -329,7 +319,7 @@ export class RecordKeeper {
       const { record, keys, owner } = epoch;
       if (!record || record.seq > seq) return;
       const bytes = record.tombstone
-        ? this.#tombstone(epoch, seq)
+        ? this.#tombstone(epoch, tombstoneReason(record, keys.macKey) ?? 'withdrawn', seq)
         : sealRecord({
             id: keys.id,
             owner: owner.publicKey,

@@ -19,6 +19,7 @@ import {
 import type { Surroundings, Timer } from '../core/ports.js';
 import type { Namespace } from '../namespace/port.js';
 import type { LifecycleKind, Metadata } from '../record/body.js';
+import type { TombstoneReason } from '../record/tombstone.js';
 import type { TagSecret } from '../tag/derived.js';
 import { type AcceptedReply, Attempt } from './attempt.js';
 import { type Candidate, Lookup } from './lookup.js';
@@ -32,6 +33,8 @@ const NEXT_OWNER_MS = 3000;
 /** Silence after which a publisher whose record has changed is asked anew. */
 const CHANGED_MS = 1000;
 const NO_WAIT_MS = 3000;
+/** A used-up tag is one for good, unless it is being published anew at this moment. */
+const USED_UP_MS = 3000;
 const DEFAULT_TIMEOUT_MS = 60_000;
 const ATTEMPTS_MAX = 32;
 
@@ -96,6 +99,7 @@ class Responder {
   #collecting: Timer | undefined;
   #next: Timer | undefined;
   #refusal: RefusalReason | undefined;
+  #usedUp = false;
   #settled = false;
   #resolve: (conversation: Conversation) => void = () => {};
   #reject: (error: RdvError) => void = () => {};
@@ -108,6 +112,7 @@ class Responder {
       namespaces: surroundings.namespaces,
       clock: surroundings.clock,
       onCandidate: (candidate) => this.#onCandidate(candidate),
+      onGone: (reason) => this.#onGone(reason),
       onAnswered: () => this.#onAnswered(),
     });
   }
@@ -137,6 +142,12 @@ class Responder {
       return;
     }
     this.#collecting ??= this.#after(COLLECT_MS, () => this.#tryNext());
+  }
+
+  #onGone(reason: TombstoneReason): void {
+    if (this.#settled || this.#usedUp || reason !== 'consumed') return;
+    this.#usedUp = true;
+    this.#after(USED_UP_MS, () => this.#failIfNobody());
   }
 
   #onAnswered(): void {
@@ -239,6 +250,10 @@ class Responder {
 
   #failIfNobody(): void {
     if (this.#tried.size > 0 || this.#lookup.candidates().length > 0) return;
+    if (this.#usedUp && !this.#options.noWait) {
+      this.#fail(new RefusedError('consumed', REFUSED.consumed));
+      return;
+    }
     this.#fail(
       new RdvError('not-published', 'nobody has published this tag here: check its spelling, or wait for them'),
     );

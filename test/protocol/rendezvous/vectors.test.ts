@@ -5,6 +5,7 @@ import { HandshakeState } from '@rdv/protocol/noise/handshake-state';
 import { x25519KeyPair, x25519PublicKey } from '@rdv/protocol/primitives/primitives-node';
 import { bodyHash, decodeBody, openRecord, sealRecord } from '@rdv/protocol/record/body';
 import { checkPut } from '@rdv/protocol/record/envelope';
+import { tombstoneMark } from '@rdv/protocol/record/tombstone';
 import { lifecycleMachine } from '@rdv/protocol/rendezvous/lifecycle';
 import {
   decodeReply,
@@ -23,7 +24,7 @@ import { TagSecret } from '@rdv/protocol/tag/derived';
 import { expect, it } from 'vitest';
 import vectors from '../../vectors/rendezvous.json' with { type: 'json' };
 
-const { given, record, exchange, mustFail } = vectors;
+const { given, record, exchange, tombstoneMarks, mustFail } = vectors;
 const bytes = (name: keyof typeof given): Uint8Array => fromHex(given[name] as string);
 const fixed = (value: Uint8Array) => () => value.slice();
 const keys = new TagSecret(bytes('tagSecret')).epoch(given.epoch);
@@ -43,6 +44,13 @@ it('the record of the vector follows from what is given, and opens', () => {
   expect(toHex(sealed)).toBe(record.bytes);
   expect(toHex(openRecord(checkPut(sealed, given.now), keys.recordKey))).toBe(record.body);
   expect(decodeBody(fromHex(record.body)).prekey).toEqual(x25519PublicKey(bytes('prekeySecret')));
+});
+
+it('tombstones in the place of that record bear the marks of the vector', () => {
+  const place = { id: keys.id, owner: owner.publicKey, seq: given.seq, notAfter: given.notAfter };
+  for (const reason of ['withdrawn', 'consumed'] as const) {
+    expect(toHex(tombstoneMark(keys.macKey, place, reason))).toBe(tombstoneMarks[reason]);
+  }
 });
 
 it('both messages of the vector follow from what is given, and are understood', () => {
