@@ -28,6 +28,8 @@ export interface AcceptanceInit extends Surroundings {
   readonly hello?: Uint8Array;
   /** False refuses with `policy`. Synchronous, so that the decision stays one. */
   readonly admit?: (request: { readonly hello: Uint8Array | undefined }) => boolean;
+  /** Whether the application has more accepted conversations waiting than it may. */
+  readonly isBusy: () => boolean;
   /** Called when an unconfirmed conversation is given up so that a flood cannot block the publication. */
   readonly onForgotten: (hash: string) => void;
 }
@@ -155,6 +157,7 @@ export class Acceptance {
     if (lifecycle !== 'published') return REFUSAL[lifecycle];
     if (expiry !== 0 && this.#init.clock.now() >= expiry * 1000) return 'expired';
     if ((this.#perPrekey.get(prekey) ?? 0) >= RESPONSES_PER_PREKEY) return 'busy';
+    if (this.#init.isBusy()) return 'busy';
     if (this.#init.admit && !this.#init.admit({ hello: request.hello })) return 'policy';
     if (this.#unconfirmed.size < UNCONFIRMED_MAX) return undefined;
     const forgotten = this.#forgettable();

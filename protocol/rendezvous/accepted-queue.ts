@@ -10,6 +10,17 @@ export class AcceptedQueue<T> implements AsyncIterator<T> {
     else if (!this.#ended) this.#items.push(item);
   }
 
+  /** Items that nobody has taken yet. */
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** Takes back an item, if nobody has taken it yet. */
+  remove(item: T): void {
+    const at = this.#items.indexOf(item);
+    if (at >= 0) this.#items.splice(at, 1);
+  }
+
   /** What is queued is still handed out. */
   end(): void {
     this.#ended = true;

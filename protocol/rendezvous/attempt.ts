@@ -6,7 +6,7 @@ import { sha256 } from '#primitives';
 import type { ConversationSecrets } from '../conversation/api.js';
 import { concat, utf8, wipe } from '../core/bytes.js';
 import { HASH_BYTES, QUEUE_BYTES } from '../core/constants.js';
-import type { RefusalReason } from '../core/errors.js';
+import { type RefusalReason, toRdvError } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
 import type { Namespace, Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
@@ -87,9 +87,7 @@ export class Attempt {
   /** Subscribes and sends in one go: the port keeps the order, so nothing is awaited in between. */
   start(): void {
     for (const namespace of this.#init.namespaces) {
-      const subscription = namespace.subscribe(this.#replyQueue, (frame) => this.#onFrame(namespace, frame));
-      subscription.ready.catch(() => {});
-      this.#subscriptions.push(subscription);
+      if (!this.#subscribe(namespace)) continue;
       this.#offState.push(
         namespace.onState((state) => {
           if (state === 'up') this.#send(namespace);
@@ -114,6 +112,19 @@ export class Attempt {
   quieten(): void {
     this.#timer?.cancel();
     for (const off of this.#offState.splice(0)) off();
+  }
+
+  /** A namespace that takes no more subscriptions is done without. */
+  #subscribe(namespace: Namespace): boolean {
+    try {
+      const subscription = namespace.subscribe(this.#replyQueue, (frame) => this.#onFrame(namespace, frame));
+      subscription.ready.catch(() => {});
+      this.#subscriptions.push(subscription);
+      return true;
+    } catch (error) {
+      this.#init.log.warn('a namespace takes no subscription', { code: toRdvError(error).code });
+      return false;
+    }
   }
 
   #sendAll(): void {

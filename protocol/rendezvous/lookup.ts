@@ -4,7 +4,7 @@
  */
 import { equalBytes, toHex } from '../core/bytes.js';
 import type { Clock, Timer } from '../core/ports.js';
-import type { Namespace, Watch } from '../namespace/port.js';
+import type { LookupQuery, Namespace, Watch } from '../namespace/port.js';
 import { ABILITY_RDV1, bodyHash, decodeBody, openRecord, type RecordBody } from '../record/body.js';
 import { checkPut, isNewer, type RecordEnvelope } from '../record/envelope.js';
 import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
@@ -103,11 +103,16 @@ export class Lookup {
     const query = { id: keys.id, lookupKey: keys.lookupKey, beaconKey: tag.beaconKey };
     this.#unanswered += namespaces.length;
     for (const namespace of namespaces) {
-      const watch = namespace.watch(query, (bytes) => this.#onHeard(asked, bytes));
-      asked.watches.push(watch);
       const answered = (): void => this.#onAnswered();
-      watch.answered.then(answered, answered);
+      this.#watch(asked, namespace, query).then(answered, answered);
     }
+  }
+
+  /** Rejects, whatever is wrong with the namespace: it counts as one that knows nothing. */
+  async #watch(asked: Asked, namespace: Namespace, query: LookupQuery): Promise<void> {
+    const watch = namespace.watch(query, (bytes) => this.#onHeard(asked, bytes));
+    asked.watches.push(watch);
+    await watch.answered;
   }
 
   #onAnswered(): void {

@@ -8,18 +8,19 @@ import type { Conversation, ConversationInit } from '../conversation/api.js';
 import { openConversation } from '../conversation/open.js';
 import { toHex } from '../core/bytes.js';
 import { KEY_BYTES } from '../core/constants.js';
-import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
+import { CanceledError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
 import { accepts } from '../core/machine.js';
 import type { Store, Surroundings, Timer } from '../core/ports.js';
 import type { BridgePolicy, Namespace } from '../namespace/port.js';
-import { ABILITY_RDV1, encodeBody, type LifecycleKind, type Metadata, type Reach } from '../record/body.js';
+import { ABILITY_RDV1, encodeBody, type Metadata, type Reach } from '../record/body.js';
 import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
 import { AcceptedQueue } from './accepted-queue.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
-import { assertHello, encodeReply } from './messages.js';
+import { encodeReply } from './messages.js';
 import { PublicationStore, type StoredReply } from './publication-store.js';
+import { checkPublish, WAITING_MAX } from './publish-checks.js';
 import { type KeeperEvent, RecordKeeper } from './record-keeper.js';
 
 /** Starts a conversation from what the handshake left behind. */
@@ -40,6 +41,8 @@ export interface PublishOptions {
   readonly bridge?: BridgePolicy;
   /** False turns a responder away with `policy`. */
   readonly admit?: (request: { readonly hello: Uint8Array | undefined }) => boolean;
+  /** Accepted conversations that the application has not taken yet; beyond it responders are told `busy`. Default 512. */
+  readonly maxWaiting?: number;
   /** From an earlier publication's `handle`: resumes it from the store. */
   readonly handle?: string;
   readonly signal?: AbortSignal;
@@ -93,7 +96,7 @@ export async function publish(
   options: PublishOptions,
   surroundings: PublishSurroundings,
 ): Promise<Publication> {
-  checkOptions(options, surroundings);
+  checkPublish(options, surroundings.namespaces.length);
   throwIfAborted(options.signal);
   const publication = new OpenPublication(tag, options, surroundings);
   try {
@@ -122,6 +125,8 @@ class OpenPublication implements Publication {
   readonly #opened = new Map<string, Conversation>();
   readonly #listeners = new Set<(event: PublicationEvent) => void>();
   readonly #resumed: boolean;
+  /** Accepted, but not in the store yet. */
+  #storing = 0;
   #expiryTimer: Timer | undefined;
   #closed = false;
 
@@ -132,7 +137,9 @@ class OpenPublication implements Publication {
     this.handle = options.handle ?? toHex(random(16));
     const store = new PublicationStore(surroundings.store, this.handle);
     const stored = store.state();
-    if (options.handle !== undefined && !stored) throw unknownHandle();
+    if (options.handle !== undefined && !stored) {
+      throw new RdvError('not-published', 'the store holds no publication under this handle');
+    }
     this.#resumed = stored !== undefined;
     const ttl = options.ttlSeconds;
     const expiry = ttl === undefined ? (stored?.expiry ?? 0) : Math.floor(clock.now() / 1000) + ttl;
@@ -149,6 +156,7 @@ class OpenPublication implements Publication {
       lifecycle,
       ...(options.hello && { hello: options.hello }),
       ...(options.admit && { admit: options.admit }),
+      isBusy: () => this.#accepted.length + this.#storing >= (options.maxWaiting ?? WAITING_MAX),
       onForgotten: (hash) => this.#forgotten(hash),
     });
     const reach = options.reach ?? 'any';
@@ -165,7 +173,7 @@ class OpenPublication implements Publication {
       makeBody: (prekey) =>
         encodeBody({
           prekey,
-          lifecycle: kindOf(lifecycle),
+          lifecycle: typeof lifecycle === 'string' ? lifecycle : 'limited',
           reach,
           abilities: [ABILITY_RDV1],
           ...(options.metadata && { metadata: options.metadata }),
@@ -288,18 +296,20 @@ class OpenPublication implements Publication {
     if (this.#closed) return;
     const decision = this.#acceptance.decide(hash, handshake, payload, prekey);
     const frame = encodeReply(decision.noise2, tryNumber);
-    decision.ready.then(
-      () => {
-        if (this.#closed) return;
-        if (decision.accepted) this.#start(toHex(hash), decision.accepted, namespace);
-        // The conversation has subscribed its queues: the port keeps this order, nothing is awaited.
-        this.#send(namespace, decision.replyQueue, frame);
-        if (decision.effects.includes('put-tombstones')) this.#withdrawConsumed();
-        const { lifecycle } = this.#acceptance.state;
-        if (decision.accepted && lifecycle !== 'published') this.#emit(lifecycle);
-      },
-      (error: unknown) => this.#surroundings.log.error('a response was not accepted: the store failed', codeOf(error)),
-    );
+    if (decision.accepted) this.#storing++;
+    const stored = decision.ready.then(() => {
+      if (this.#closed) return;
+      if (decision.accepted) this.#start(toHex(hash), decision.accepted, namespace);
+      // The conversation has subscribed its queues: the port keeps this order, nothing is awaited.
+      this.#send(namespace, decision.replyQueue, frame);
+      if (decision.effects.includes('put-tombstones')) this.#withdrawConsumed();
+      const { lifecycle } = this.#acceptance.state;
+      if (decision.accepted && lifecycle !== 'published') this.#emit(lifecycle);
+    });
+    const settled = stored.catch((error: unknown) => {
+      this.#surroundings.log.error('a response came to nothing', codeOf(error));
+    });
+    if (decision.accepted) void settled.then(() => this.#storing--);
   }
 
   #withdrawConsumed(): void {
@@ -350,7 +360,9 @@ class OpenPublication implements Publication {
   #forgotten(hash: string): void {
     const conversation = this.#opened.get(hash);
     this.#opened.delete(hash);
-    void conversation?.close();
+    if (!conversation) return;
+    this.#accepted.remove(conversation);
+    void conversation.close();
   }
 
   #send(namespace: Namespace, queue: Uint8Array, frame: Uint8Array): void {
@@ -365,35 +377,4 @@ class OpenPublication implements Publication {
 
 function codeOf(error: unknown): { code: string } {
   return { code: toRdvError(error).code };
-}
-
-function kindOf(lifecycle: Lifecycle): LifecycleKind {
-  return typeof lifecycle === 'string' ? lifecycle : 'limited';
-}
-
-function unknownHandle(): RdvError {
-  return new RdvError('not-published', 'the store holds no publication under this handle');
-}
-
-function checkOptions(options: PublishOptions, surroundings: PublishSurroundings): void {
-  const { lifecycle, ttlSeconds, hello, handle } = options;
-  if (typeof lifecycle === 'object' && !(Number.isSafeInteger(lifecycle.limit) && lifecycle.limit > 0)) {
-    throw new InvalidArgumentError('"limit" expected an integer > 0');
-  }
-  if (ttlSeconds !== undefined && !(Number.isSafeInteger(ttlSeconds) && ttlSeconds > 0)) {
-    throw new InvalidArgumentError('"ttlSeconds" expected an integer > 0');
-  }
-  assertHello(hello);
-  if (handle !== undefined && !/^[0-9a-f]{32}$/.test(handle)) {
-    throw new InvalidArgumentError('"handle" expected 32 hexadecimal digits');
-  }
-  if (surroundings.namespaces.length === 0) throw new InvalidArgumentError('"namespaces" expected at least one');
-  // Metadata is checked by encoding it, before anything is stored.
-  encodeBody({
-    prekey: new Uint8Array(KEY_BYTES),
-    lifecycle: 'unlimited',
-    reach: 'any',
-    abilities: [ABILITY_RDV1],
-    ...(options.metadata && { metadata: options.metadata }),
-  });
 }

@@ -15,6 +15,7 @@ import {
   RefusedError,
   TimeoutError,
   throwIfAborted,
+  toRdvError,
 } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
 import type { Namespace } from '../namespace/port.js';
@@ -220,9 +221,26 @@ class Responder {
 
   #onAccepted(attempt: Attempt, reply: AcceptedReply): void {
     this.#attempts.delete(attempt);
+    let conversation: Conversation;
+    try {
+      conversation = this.#open(reply);
+    } catch (error) {
+      this.#fail(toRdvError(error));
+      return;
+    }
+    if (this.#settled) {
+      // Another publisher was faster: this one is told that nobody comes.
+      void conversation.close();
+      return;
+    }
+    this.#finish(true);
+    this.#resolve(conversation);
+  }
+
+  #open(reply: AcceptedReply): Conversation {
     const { clock, random, log, namespaces } = this.#surroundings;
     const open = this.#surroundings.openConversation ?? openConversation;
-    const conversation = open({
+    return open({
       clock,
       random,
       log,
@@ -233,13 +251,6 @@ class Responder {
       preferred: reply.namespace,
       ...(reply.hello && { hello: reply.hello }),
     });
-    if (this.#settled) {
-      // Another publisher was faster: this one is told that nobody comes.
-      void conversation.close();
-      return;
-    }
-    this.#finish(true);
-    this.#resolve(conversation);
   }
 
   #fail(error: RdvError): void {

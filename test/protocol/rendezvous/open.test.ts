@@ -192,6 +192,26 @@ describe('publish and respond', () => {
     expect(events).toEqual(['already-published']);
   });
 
+  it('tell responders that the publisher is busy when the application takes no conversations', async () => {
+    const rig = new Rig();
+    const publication = await rig.publish({ maxWaiting: 3 });
+    const results = await rig.settleAll(Array.from({ length: 7 }, () => rig.respond()));
+    expect(reasons(results)).toEqual(Array(4).fill('busy'));
+    acceptedBy(publication);
+    await rig.settle(rig.respond());
+  });
+
+  it('fail in words, not in the air, when a namespace or a conversation cannot be opened', async () => {
+    const rig = new Rig();
+    await rig.publish();
+    const full = rig.client({ maxSubscriptions: 0 });
+    await expect(rig.settle(rig.respond({ noWait: true }, { namespaces: [full] }))).rejects.toMatchObject({
+      code: 'not-published',
+    });
+    const scarce = rig.client({ maxSubscriptions: 2 });
+    await expect(rig.settle(rig.respond({}, { namespaces: [scarce] }))).rejects.toMatchObject({ code: 'quota' });
+  });
+
   it('check what they are given', async () => {
     const rig = new Rig();
     await expect(rig.publish({ lifecycle: { limit: 0 } })).rejects.toThrow('"limit"');
