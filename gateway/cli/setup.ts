@@ -1,7 +1,6 @@
 /** `rdv setup radio`: builds the native HCI socket, which an installation without a compiler leaves out. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Command } from './commander.js';
 import { type CommonOptions, outputOf, withCommonOptions } from './shared.js';
@@ -11,7 +10,19 @@ const ADDON = '@abandonware/bluetooth-hci-socket';
 /** Where npm has to work: the folder that holds node_modules with the addon. */
 function installationRoot(): string {
   const manifest = createRequire(import.meta.url).resolve(`${ADDON}/package.json`);
-  return dirname(manifest.slice(0, manifest.lastIndexOf('node_modules')));
+  return manifest.slice(0, manifest.lastIndexOf('node_modules'));
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('exit', resolve);
+  });
+}
+
+/** In a process of its own, as the radio hosts load it. */
+async function loads(cwd: string): Promise<boolean> {
+  return (await exitOf(spawn(process.execPath, ['-e', `require('${ADDON}')`], { cwd, stdio: 'ignore' }))) === 0;
 }
 
 async function buildRadio(options: CommonOptions): Promise<void> {
@@ -33,11 +44,8 @@ async function buildRadio(options: CommonOptions): Promise<void> {
     cwd,
     stdio: options.verbose ? ['ignore', 2, 2] : 'ignore',
   });
-  const code = await new Promise<number | null>((resolve) => {
-    child.once('error', () => resolve(null));
-    child.once('exit', resolve);
-  });
-  if (code !== 0) {
+  // npm also succeeds when it finds nothing to do: what counts is whether the addon loads.
+  if ((await exitOf(child)) !== 0 || !(await loads(cwd))) {
     throw new RdvError(
       'adapter',
       'the build failed: install a compiler ("sudo apt-get install -y build-essential python3") and run "rdv setup radio -v" again',
