@@ -35,7 +35,7 @@ const NEXT_OWNER_MS = 3000;
 const CHANGED_MS = 1000;
 const NO_WAIT_MS = 3000;
 /** A used-up tag is one for good, unless it is being published anew at this moment. */
-const USED_UP_MS = 3000;
+const USED_UP_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 60_000;
 const ATTEMPTS_MAX = 32;
 
@@ -148,7 +148,9 @@ class Responder {
   #onGone(reason: TombstoneReason): void {
     if (this.#settled || this.#usedUp || reason !== 'consumed') return;
     this.#usedUp = true;
-    this.#after(USED_UP_MS, () => this.#failIfNobody());
+    this.#after(USED_UP_MS, () => this.#lookup.answered && this.#failIfNobody());
+    // Not every namespace answers: a beacon may be out of range.
+    this.#after(NO_WAIT_MS, () => this.#failIfNobody());
   }
 
   #onAnswered(): void {
