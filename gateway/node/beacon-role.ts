@@ -2,18 +2,25 @@
 import { Advertiser } from '@rdv/beacon/advertiser';
 import { BeaconNamespace } from '@rdv/beacon/beacon-namespace';
 import { toRdvError } from '@rdv/protocol/core/errors';
-import type { Surroundings } from '@rdv/protocol/core/ports';
+import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
 import type { NodeKey } from '@rdv/protocol/link/peer';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { TagSecret } from '@rdv/protocol/tag/derived';
 import type { Radio } from './radios.js';
 
+const RETIRE_MS = 10 * 60_000;
+
 export interface BeaconRole {
   readonly namespace: BeaconNamespace;
   /** Puts a publication on the air. */
   advertise(handle: string, secret: TagSecret, bridge: BridgePolicy): void;
-  /** Idempotent. */
+  /** Off the air at once. Idempotent. */
   withdraw(handle: string): void;
+  /**
+   * Off the air in a while: a publication that is over has to be found by who comes late, to be refused, and by the
+   * gateways, which take its tombstones along. Idempotent.
+   */
+  retire(handle: string): void;
   close(): Promise<void>;
 }
 
@@ -44,9 +51,16 @@ export function startBeaconRole(options: {
       link.close('not serving');
     }
   });
+  const retiring = new Map<string, Timer>();
+  const withdraw = (handle: string): void => {
+    retiring.get(handle)?.cancel();
+    retiring.delete(handle);
+    advertiser.remove(handle);
+  };
   return {
     namespace,
     advertise(handle, secret, bridge) {
+      withdraw(handle);
       advertiser.add(handle, {
         beaconKey: secret.beaconKey,
         wantsBridging: () => bridge !== 'none' && namespace.wantsBridging,
@@ -54,8 +68,16 @@ export function startBeaconRole(options: {
       });
       advertiser.refresh();
     },
-    withdraw: (handle) => advertiser.remove(handle),
+    withdraw,
+    retire(handle) {
+      if (!retiring.has(handle))
+        retiring.set(
+          handle,
+          ports.clock.schedule(RETIRE_MS, () => withdraw(handle)),
+        );
+    },
     async close() {
+      for (const timer of retiring.values()) timer.cancel();
       await advertiser.close();
       await namespace.close();
     },

@@ -121,7 +121,7 @@ export class Publications {
     beacon.advertise(handle, secret, request.bridge ?? 'trusted');
     publication.onEvent((event) => {
       if (event === 'consumed' || event === 'full' || event === 'withdrawn' || event === 'expired')
-        beacon.withdraw(handle);
+        beacon.retire(handle);
     });
   }
 
