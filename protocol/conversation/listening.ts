@@ -16,7 +16,10 @@ export class Listening {
     this.#log = log;
   }
 
-  /** Listens to the queues of generations `index` and `index` + 1, and to no others. */
+  /**
+   * Listens to the queues of generations `index` and `index` + 1, and to no others.
+   * @throws what a namespace refused with, when every one of them refused
+   */
   follow(index: number, queues: readonly [Uint8Array, Uint8Array]): void {
     for (const [generation, subscriptions] of this.#held) {
       if (generation >= index) continue;
@@ -26,17 +29,27 @@ export class Listening {
     for (const [i, queue] of queues.entries()) {
       const generation = index + i;
       if (this.#held.has(generation)) continue;
-      const subscriptions = this.#namespaces
-        .filter((namespace) => namespace.state !== 'closed')
-        .map((namespace) => {
-          const subscription = namespace.subscribe(queue, (frame) => this.#onFrame(namespace, generation, frame));
-          subscription.ready.catch((error: unknown) => {
-            this.#log.debug('a queue cannot be listened to', { namespace: namespace.name, reason: String(error) });
-          });
-          return subscription;
-        });
+      const subscriptions: Subscription[] = [];
+      let refusal: unknown;
+      for (const namespace of this.#namespaces) {
+        if (namespace.state === 'closed') continue;
+        try {
+          subscriptions.push(this.#listen(namespace, queue, generation));
+        } catch (error) {
+          refusal = error; // one full namespace does not silence the others
+        }
+      }
+      if (subscriptions.length === 0 && refusal !== undefined) throw refusal;
       this.#held.set(generation, subscriptions);
     }
+  }
+
+  #listen(namespace: Namespace, queue: Uint8Array, generation: number): Subscription {
+    const subscription = namespace.subscribe(queue, (frame) => this.#onFrame(namespace, generation, frame));
+    subscription.ready.catch((error: unknown) => {
+      this.#log.debug('a queue cannot be listened to', { namespace: namespace.name, reason: String(error) });
+    });
+    return subscription;
   }
 
   /** Idempotent. */
