@@ -152,6 +152,12 @@ export class Stage {
     await this.#rig!.advance(ms);
   }
 
+  /** Lets time pass until the clock says so. Virtual time only. */
+  async moveTo(unixMs: number): Promise<void> {
+    expect(this.clock.now()).toBeLessThan(unixMs);
+    await this.advance(unixMs - this.clock.now());
+  }
+
   /** For what waits for something real, like modules being loaded: time passes slowly. */
   #slowly<T>(work: Promise<T>): Promise<T> {
     return this.#rig ? whileTimePasses(this.#rig, work) : work;
