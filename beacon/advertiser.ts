@@ -19,6 +19,7 @@ const WINDOW_SECONDS = 2 ** EID_EXPONENT;
 const TAGS_MAX = 16;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 30_000;
+const LOOK_AGAIN_MS = 10_000;
 
 export interface AdvertisedTag {
   /** 16 bytes, SPEC §2. The advertiser keeps it until `remove`. */
@@ -57,6 +58,9 @@ export class Advertiser {
   #current: Entry | undefined;
   #shown = '';
   #timer: Timer | undefined;
+  /** The one wait after a failure: slices that come meanwhile leave the radio in peace. */
+  #retry: Timer | undefined;
+  readonly #offState: () => void;
   #retryMs = RETRY_MIN_MS;
   /** One change at a time reaches the controller; a wish that comes meanwhile is looked at afterwards. */
   #busy = false;
@@ -70,8 +74,13 @@ export class Advertiser {
     }
     this.#options = options;
     this.#intervalMs = intervalMs;
-    options.peripheral.onState((state) => {
-      if (state === 'up') this.#turn();
+    this.#offState = options.peripheral.onState((state) => {
+      if (state !== 'up') return;
+      // A radio that was away may have forgotten everything.
+      this.#shown = '';
+      this.#retry?.cancel();
+      this.#retry = undefined;
+      this.#turn();
     });
   }
 
@@ -126,8 +135,11 @@ export class Advertiser {
     this.#apply();
     const { clock, random } = this.#options;
     const windowEndsInMs = WINDOW_SECONDS * 1000 - (clock.now() % (WINDOW_SECONDS * 1000));
-    const turnMs =
-      this.#entries.size === 1 ? windowEndsInMs : Math.min(windowEndsInMs, sliceMs(this.#intervalMs, random));
+    const turnMs = Math.min(
+      windowEndsInMs,
+      // Looked at again now and then even when alone, for the clock may be set meanwhile.
+      this.#entries.size === 1 ? LOOK_AGAIN_MS : sliceMs(this.#intervalMs, random),
+    );
     this.#timer = clock.schedule(turnMs, () => this.#turn());
   }
 
@@ -141,6 +153,7 @@ export class Advertiser {
   }
 
   #apply(): void {
+    if (this.#retry) return;
     if (this.#busy) {
       this.#again = true;
       return;
@@ -185,6 +198,8 @@ export class Advertiser {
         intervalMs: this.#intervalMs,
       });
       this.#shown = shown;
+      // Closed meanwhile, and the radio told to stop before it had started.
+      if (this.#closed) await peripheral.stopAdvertising();
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
       this.#shown = '';
@@ -192,7 +207,10 @@ export class Advertiser {
       log.warn('the radio does not advertise: trying again', { code: toRdvError(error).code, inMs: this.#retryMs });
       const retryMs = this.#retryMs;
       this.#retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
-      clock.schedule(retryMs, () => this.#apply());
+      this.#retry = clock.schedule(retryMs, () => {
+        this.#retry = undefined;
+        this.#apply();
+      });
     }
   }
 
@@ -201,6 +219,8 @@ export class Advertiser {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer?.cancel();
+    this.#retry?.cancel();
+    this.#offState();
     this.#entries.clear();
     this.#current = undefined;
     await this.#options.peripheral.stopAdvertising().catch(() => {});

@@ -34,7 +34,7 @@ export interface BeaconNamespaceOptions extends Surroundings {
   readonly slots?: () => number;
   /** Node keys (32 bytes each) of gateways that may carry what is published with `bridge: trusted`. */
   readonly trustedKeys?: readonly Uint8Array[];
-  /** Shown to gateways, where they ask for it. */
+  /** Shown to gateways that have proved a trusted key, and to nobody else: it would tell beacons apart across windows. */
   readonly nodeKey?: NodeKey;
   /** Default: see `LinkOptions`. */
   readonly metering?: LinkOptions['metering'];
@@ -136,7 +136,7 @@ export class BeaconNamespace implements Namespace {
         onUnsub: () => {},
         onSend: (queue, frame) => this.#arrived(queue, frame, visitor),
         onDeliver: (queue, frame) => this.#arrived(queue, frame, visitor),
-        onTrusted: () => this.#offer(),
+        onTrusted: () => this.#onTrusted(visitor),
       },
     });
     visitor.link = link;
@@ -244,6 +244,10 @@ export class BeaconNamespace implements Namespace {
       return;
     }
     log.debug('a central came', { role: visitor.link.remote.role });
+    this.#offer();
+  }
+
+  #onTrusted(visitor: Visitor): void {
     const { nodeKey } = this.#options;
     if (nodeKey && visitor.isGateway) visitor.link.prove(nodeKey).catch(() => {});
     this.#offer();

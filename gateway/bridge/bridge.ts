@@ -49,6 +49,7 @@ const HOLD_MS = 2 * 1024_000;
 const QUEUES_MAX = 16_384;
 const QUEUES_PER_LINK = 1024;
 const REFUSAL_RETRY_MS = 1000;
+const UNACKNOWLEDGED_MAX = 256 * 1024;
 
 interface Interest {
   readonly queue: Uint8Array;
@@ -67,7 +68,9 @@ export class Bridge {
   readonly #mail: Mail;
   readonly #carried: Carried;
   /** On their way out: a broker may echo them to us before it acknowledges them. */
-  readonly #sending = new Set<string>();
+  readonly #sending = new Map<string, Promise<void>>();
+  /** Bytes on their way to a link that it has not acknowledged. */
+  readonly #unacknowledged = new WeakMap<LinkPeer, number>();
   readonly #interest = new Map<string, Interest>();
   readonly #links = new Set<LinkPeer>();
   readonly #totals = { toFar: 0, toNear: 0, suppressed: 0, refused: 0 };
@@ -106,8 +109,8 @@ export class Bridge {
       onSub: (queue) => {
         if (!peer) throw new LinkRefusal('busy', 'not ready', REFUSAL_RETRY_MS);
         if (held.size >= QUEUES_PER_LINK) throw new LinkRefusal('quota', 'too many queues on this link');
-        held.add(toHex(queue));
         this.#hold(queue, beacon, peer);
+        held.add(toHex(queue));
       },
       onUnsub: (queue) => {
         const name = toHex(queue);
@@ -196,21 +199,46 @@ export class Bridge {
       this.#totals.suppressed++;
       return;
     }
-    for (const near of this.#interest.get(toHex(queue))?.peers ?? []) {
-      if (near !== from) void near.deliver(queue, frame).catch(() => {});
+    const sending = this.#sending.get(key);
+    if (sending) {
+      // Another beacon brought it a moment ago: acknowledged when, and only if, the far side takes it.
+      this.#totals.suppressed++;
+      return sending;
     }
-    this.#sending.add(key);
+    for (const near of this.#interest.get(toHex(queue))?.peers ?? []) {
+      if (near !== from) void this.#deliver(near, queue, frame).catch(() => {});
+    }
+    const sent = this.#sendFar(key, queue, frame);
+    this.#sending.set(key, sent);
+    try {
+      await sent;
+    } finally {
+      this.#sending.delete(key);
+    }
+  }
+
+  async #sendFar(key: string, queue: Uint8Array, frame: Uint8Array): Promise<void> {
     try {
       await this.#options.far.send(queue, frame);
     } catch (cause) {
       const known = toRdvError(cause);
       const code = known.code === 'unreachable' || known.code === 'closed' ? 'busy' : known.code;
       throw new LinkRefusal(code, 'the far side does not take it now', REFUSAL_RETRY_MS, { cause });
-    } finally {
-      this.#sending.delete(key);
     }
     this.#carried.add(key);
     this.#totals.toFar++;
+  }
+
+  /** @throws RdvError `busy` when the link has more unacknowledged than it may: a slow beacon fills no gateway */
+  async #deliver(peer: LinkPeer, queue: Uint8Array, frame: Uint8Array): Promise<void> {
+    const before = this.#unacknowledged.get(peer) ?? 0;
+    if (before + frame.length > UNACKNOWLEDGED_MAX) throw new RdvError('busy', 'the beacon does not take its frames');
+    this.#unacknowledged.set(peer, before + frame.length);
+    try {
+      await peer.deliver(queue, frame);
+    } finally {
+      this.#unacknowledged.set(peer, this.#unacknowledged.get(peer)! - frame.length);
+    }
   }
 
   #fromFar(name: string, frame: Uint8Array): void {
@@ -228,7 +256,7 @@ export class Bridge {
     }
     for (const peer of [...interest.peers]) {
       try {
-        await peer.deliver(interest.queue, frame);
+        await this.#deliver(peer, interest.queue, frame);
         this.#carried.add(key);
         this.#totals.toNear++;
         return;
@@ -236,7 +264,7 @@ export class Bridge {
         // Gone or full: the next one, or the mail.
       }
     }
-    if (this.#interest.get(name) !== interest) return;
+    if (this.#interest.get(name) !== interest || this.#closed) return;
     this.#mail.add(name, frame);
     this.#options.onMail?.(interest.beacon);
   }

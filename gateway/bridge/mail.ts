@@ -12,6 +12,9 @@ export interface MailLimits {
 
 export const MAIL_LIMITS: MailLimits = { framesPerQueue: 64, bytesInAll: 4 * 1024 * 1024, keepMs: 10 * 60_000 };
 
+/** What keeping a frame costs beside its bytes: many tiny ones fill memory, too. */
+const LETTER_BYTES = 64;
+
 interface Letter {
   readonly frame: Uint8Array;
   readonly until: number;
@@ -34,9 +37,10 @@ export class Mail {
 
   add(queue: string, frame: Uint8Array): void {
     const letters = this.#queues.get(queue) ?? [];
-    if (letters.length >= this.#limits.framesPerQueue) this.#bytes -= letters.shift()!.frame.length;
-    letters.push({ frame, until: this.#clock.monotonic() + this.#limits.keepMs });
-    this.#bytes += frame.length;
+    if (letters.length >= this.#limits.framesPerQueue) this.#bytes -= costOf(letters.shift()!);
+    const letter = { frame, until: this.#clock.monotonic() + this.#limits.keepMs };
+    letters.push(letter);
+    this.#bytes += costOf(letter);
     this.#queues.delete(queue);
     this.#queues.set(queue, letters);
     while (this.#bytes > this.#limits.bytesInAll) {
@@ -57,9 +61,13 @@ export class Mail {
     const now = this.#clock.monotonic();
     const frames: Uint8Array[] = [];
     for (const letter of letters) {
-      this.#bytes -= letter.frame.length;
+      this.#bytes -= costOf(letter);
       if (letter.until > now) frames.push(letter.frame);
     }
     return frames;
   }
+}
+
+function costOf({ frame }: Letter): number {
+  return frame.length + LETTER_BYTES;
 }

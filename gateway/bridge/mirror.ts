@@ -3,10 +3,9 @@
  * or clears them: an offline kiosk cannot do that itself (SPEC §3, §9). Tombstones are mirrored like records.
  */
 import { equalBytes, toHex } from '@rdv/protocol/core/bytes';
-import { RdvError } from '@rdv/protocol/core/errors';
 import type { Clock, Logger, Timer } from '@rdv/protocol/core/ports';
 import type { Namespace, Watch } from '@rdv/protocol/namespace/port';
-import { checkPut, isNewer, type RecordEnvelope } from '@rdv/protocol/record/envelope';
+import { checkPut, decodeRecord, isNewer, type RecordEnvelope } from '@rdv/protocol/record/envelope';
 
 const RECORDS_MAX = 1024;
 const RECORDS_PER_ID = 8;
@@ -16,12 +15,15 @@ const RESTORE_MAX_MS = 60_000;
 
 interface Kept {
   record: RecordEnvelope;
+  /** Whether the far namespace has taken it. */
+  taken: boolean;
   restore: Timer | undefined;
   backoffMs: number;
   restoredAt: number;
 }
 
 interface Watched {
+  /** Least recently offered first. */
   readonly owners: Map<string, Kept>;
   readonly watch: Watch;
 }
@@ -30,6 +32,7 @@ export class Mirror {
   readonly #far: Namespace;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** Least recently offered first. */
   readonly #ids = new Map<string, Watched>();
   #expiry: Timer | undefined;
   #count = 0;
@@ -45,57 +48,89 @@ export class Mirror {
   }
 
   /**
-   * Takes a record from a link. Resolves when the far namespace has it.
-   * @throws DecodeError · AuthenticationError · RdvError `expired`, `quota`
+   * Takes a record from a link. Resolves when the far namespace has it. When there is no room the least recently offered
+   * goes: no beacon can fill a gateway for good, and what went comes again with the next visit.
+   * @throws DecodeError · AuthenticationError · RdvError `expired`, and what the far namespace answers
    */
   async offer(bytes: Uint8Array): Promise<void> {
-    const record = checkPut(bytes, Math.floor(this.#clock.now() / 1000));
+    const record = checkPut(bytes, this.#seconds());
     const kept = this.#keep(record);
-    if (kept.record !== record) return; // an older one, or the same again
-    await this.#far.put(record.bytes);
+    if (kept.record !== record && (kept.taken || isNewer(kept.record, record))) return;
+    await this.#far.put(kept.record.bytes);
+    if (kept.record.seq === record.seq) kept.taken = true;
   }
 
   #keep(record: RecordEnvelope): Kept {
     const id = toHex(record.id);
     const owner = toHex(record.owner);
-    let watched = this.#ids.get(id);
-    const before = watched?.owners.get(owner);
-    if (before) {
-      if (isNewer(record, before.record)) before.record = record;
-      return before;
+    const watched = this.#watched(id, record.id);
+    let kept = watched.owners.get(owner);
+    if (kept) {
+      watched.owners.delete(owner);
+      if (isNewer(record, kept.record)) {
+        kept.record = record;
+        kept.taken = false;
+      }
+    } else {
+      kept = { record, taken: false, restore: undefined, backoffMs: RESTORE_MIN_MS, restoredAt: 0 };
+      this.#count++;
     }
-    if (this.#count >= RECORDS_MAX) throw new RdvError('quota', 'this gateway mirrors as many records as it may');
-    if (!watched) {
-      // A bridge has no lookup key; only namespaces that answer by id stand on its far side.
-      const watch = this.#far.watch({ id: record.id }, (heard) => this.#heard(id, heard));
-      watch.answered.catch(() => {});
-      watched = { owners: new Map(), watch };
-      this.#ids.set(id, watched);
-    }
-    if (watched.owners.size >= RECORDS_PER_ID) throw new RdvError('quota', 'too many publishers under one id');
-    const kept: Kept = { record, restore: undefined, backoffMs: RESTORE_MIN_MS, restoredAt: 0 };
     watched.owners.set(owner, kept);
-    this.#count++;
+    if (watched.owners.size > RECORDS_PER_ID) this.#dropOldest(id, watched);
+    for (const [oldest, other] of this.#ids) {
+      if (this.#count <= RECORDS_MAX) break;
+      this.#dropOldest(oldest, other);
+    }
     this.#scheduleExpiry();
     return kept;
   }
 
-  /** Something is stored under `id` out there: is it what should be there? */
-  #heard(id: string, bytes: Uint8Array): void {
+  /** The id's place, moved behind all others. */
+  #watched(id: string, bytes: Uint8Array): Watched {
+    let watched = this.#ids.get(id);
+    if (watched) this.#ids.delete(id);
+    else {
+      // A bridge has no lookup key; only namespaces that answer by id stand on its far side.
+      const watch = this.#far.watch({ id: bytes }, (heard, owner) => this.#heard(id, heard, owner));
+      watch.answered.catch(() => {});
+      watched = { owners: new Map(), watch };
+    }
+    this.#ids.set(id, watched);
+    return watched;
+  }
+
+  /** Something is stored under `id` out there: is it what should be there? Whose is not ours costs no signature. */
+  #heard(id: string, bytes: Uint8Array, place: Uint8Array | undefined): void {
     const watched = this.#ids.get(id);
     if (!watched) return;
-    let record: RecordEnvelope | undefined;
+    let record: RecordEnvelope;
     try {
-      record = checkPut(bytes, Math.floor(this.#clock.now() / 1000));
+      record = decodeRecord(bytes);
     } catch {
-      // Rubbish under one of our topics: the port does not say which, so all of them are put back.
-      for (const kept of watched.owners.values()) this.#restoreSoon(kept);
+      // Cleared, or no record at all: without saying whose place it was, the port means all of them.
+      const lost = place ? [watched.owners.get(toHex(place))] : watched.owners.values();
+      for (const kept of lost) if (kept) this.#restoreSoon(kept);
       return;
     }
     const kept = watched.owners.get(toHex(record.owner));
     if (!kept || toHex(record.id) !== id || equalBytes(record.bytes, kept.record.bytes)) return;
-    if (isNewer(record, kept.record)) kept.record = record;
-    else this.#restoreSoon(kept);
+    if (isNewer(record, kept.record) && this.#holds(bytes)) {
+      kept.record = record;
+      kept.taken = true;
+    } else this.#restoreSoon(kept);
+  }
+
+  #holds(bytes: Uint8Array): boolean {
+    try {
+      checkPut(bytes, this.#seconds());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#clock.now() / 1000);
   }
 
   #restoreSoon(kept: Kept): void {
@@ -106,6 +141,7 @@ export class Mirror {
       kept.restore = undefined;
       kept.restoredAt = this.#clock.monotonic();
       kept.backoffMs = Math.min(RESTORE_MAX_MS, kept.backoffMs * 2);
+      if (kept.record.notAfter <= this.#seconds()) return;
       this.#log.warn('a mirrored record was overwritten out there: put back');
       this.#far.put(kept.record.bytes).catch(() => {});
     });
@@ -120,23 +156,29 @@ export class Mirror {
     const inMs = Math.max(1000, next * 1000 - this.#clock.now());
     this.#expiry = this.#clock.schedule(Math.min(inMs, 3_600_000), () => {
       this.#expiry = undefined;
-      this.#dropExpired(Math.floor(this.#clock.now() / 1000));
+      this.#dropExpired(this.#seconds());
       this.#scheduleExpiry();
     });
   }
 
   #dropExpired(nowSeconds: number): void {
     for (const [id, watched] of this.#ids) {
-      for (const [owner, kept] of watched.owners) {
-        if (kept.record.notAfter > nowSeconds) continue;
-        kept.restore?.cancel();
-        watched.owners.delete(owner);
-        this.#count--;
-      }
-      if (watched.owners.size > 0) continue;
-      watched.watch.close();
-      this.#ids.delete(id);
+      for (const [owner, kept] of watched.owners)
+        if (kept.record.notAfter <= nowSeconds) this.#drop(id, watched, owner);
     }
+  }
+
+  #dropOldest(id: string, watched: Watched): void {
+    const [oldest] = watched.owners.keys();
+    if (oldest !== undefined) this.#drop(id, watched, oldest);
+  }
+
+  #drop(id: string, watched: Watched, owner: string): void {
+    watched.owners.get(owner)?.restore?.cancel();
+    if (watched.owners.delete(owner)) this.#count--;
+    if (watched.owners.size > 0) return;
+    watched.watch.close();
+    this.#ids.delete(id);
   }
 
   close(): void {

@@ -31,6 +31,7 @@ export class Scanner {
   readonly #log: Logger;
   readonly #listeners = new Set<SightingListener>();
   #scan: Promise<Scan | undefined> | undefined;
+  #stopping: Promise<void> | undefined;
   #retry: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
   #closed = false;
@@ -47,12 +48,12 @@ export class Scanner {
     this.#start();
     return () => {
       this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) void this.#stop();
+      if (this.#listeners.size === 0 && !this.#stopping) void this.#stop();
     };
   }
 
   #start(): void {
-    if (this.#scan || this.#closed || this.#listeners.size === 0) return;
+    if (this.#scan || this.#stopping || this.#closed || this.#listeners.size === 0) return;
     this.#scan = this.#central
       .scan((advert) => this.#heard(advert))
       .then(
@@ -74,12 +75,23 @@ export class Scanner {
       );
   }
 
-  async #stop(): Promise<void> {
+  /** The adapter scans for one at a time: who comes while a scan is being stopped waits for its end. */
+  #stop(): Promise<void> {
     this.#retry?.cancel();
-    const scan = this.#scan;
+    const ended = this.#end(this.#scan);
+    this.#stopping = ended;
+    return ended;
+  }
+
+  async #end(scan: Promise<Scan | undefined> | undefined): Promise<void> {
+    try {
+      await (await scan)?.stop();
+    } catch (error) {
+      this.#log.debug('a scan did not end as it should', { code: toRdvError(error).code });
+    }
     this.#scan = undefined;
-    await (await scan)?.stop();
-    this.#start(); // somebody may have come meanwhile
+    this.#stopping = undefined;
+    this.#start();
   }
 
   #heard(advert: HeardAdvert): void {
@@ -100,6 +112,6 @@ export class Scanner {
   async close(): Promise<void> {
     this.#closed = true;
     this.#listeners.clear();
-    await this.#stop();
+    await (this.#stopping ?? this.#stop());
   }
 }

@@ -11,6 +11,7 @@ import type { LinkHandlers, LinkPeer } from '@rdv/protocol/link/peer';
 import type { PacketPipe } from '@rdv/protocol/link/pipe';
 import type { Bridge } from '../bridge/bridge.js';
 import type { Scanner, Sighting } from './scanner.js';
+import { type Beacon, VisitList } from './visit-list.js';
 
 export interface VisitorOptions {
   readonly scanner: Scanner;
@@ -24,28 +25,15 @@ export interface VisitorOptions {
   readonly idleMs?: number;
 }
 
-/** Two EID windows: after that the beacon has another id. */
-const REMEMBER_MS = 2 * 1024_000;
-const BEACONS_MAX = 4096;
 const CONNECT_MS = 5000;
 const OPEN_MS = 5000;
-const RETRY_MIN_MS = 500;
-const RETRY_MAX_MS = 60_000;
 const VISITS_AT_ONCE = 2;
-
-interface Beacon {
-  sighting: Sighting;
-  wanted: boolean;
-  visited: boolean;
-  visiting: boolean;
-  heardAt: number;
-  notBefore: number;
-  retryMs: number;
-}
+/** So long may one beacon be talked with while others wait. */
+const STAY_MS = 20_000;
 
 export class Visitor {
   readonly #options: VisitorOptions;
-  readonly #beacons = new Map<string, Beacon>();
+  readonly #beacons = new VisitList();
   readonly #links = new Set<LinkPeer>();
   readonly #stopListening: () => void;
   readonly #abort = new AbortController();
@@ -63,67 +51,32 @@ export class Visitor {
   mailFor(eid: string): void {
     const beacon = this.#beacons.get(eid);
     if (!beacon) return; // it has another id by now: its next advert brings us there
-    beacon.wanted = true;
+    this.#beacons.hurry(beacon);
     this.#next();
   }
 
   #heard(sighting: Sighting): void {
-    if (!sighting.wantsBridging || sighting.format !== 'native') return;
-    const eid = toHex(sighting.eid);
-    const now = this.#options.clock.monotonic();
-    let beacon = this.#beacons.get(eid);
-    if (!beacon) {
-      this.#forgetOld(now);
-      beacon = {
-        sighting,
-        wanted: true,
-        visited: false,
-        visiting: false,
-        heardAt: now,
-        notBefore: 0,
-        retryMs: RETRY_MIN_MS,
-      };
-      this.#beacons.set(eid, beacon);
-    }
-    beacon.sighting = sighting;
-    beacon.heardAt = now;
-    if (sighting.hasMail && beacon.visited) beacon.wanted = true;
-    if (beacon.wanted && !beacon.visiting) this.#next();
+    if (!sighting.wantsBridging || sighting.format !== 'native' || this.#abort.signal.aborted) return;
+    const beacon = this.#beacons.hear(toHex(sighting.eid), sighting, this.#options.clock.monotonic());
+    if (beacon.wanted && !beacon.visiting && this.#visiting < VISITS_AT_ONCE) this.#next();
   }
 
-  #forgetOld(now: number): void {
-    for (const [eid, beacon] of this.#beacons) {
-      if (beacon.visiting) continue;
-      if (now - beacon.heardAt < REMEMBER_MS && this.#beacons.size < BEACONS_MAX) break;
-      this.#beacons.delete(eid);
-    }
-  }
-
-  /** Goes to whoever has waited longest, as many at once as may be. */
+  /** Goes to whose turn it is, to as many at once as may be. */
   #next(): void {
     if (this.#abort.signal.aborted) return;
-    const now = this.#options.clock.monotonic();
-    let soonest = Number.POSITIVE_INFINITY;
-    for (const [eid, beacon] of this.#beacons) {
+    const { clock } = this.#options;
+    const { ready, soonest } = this.#beacons.due(clock.monotonic());
+    for (const [eid, beacon] of ready) {
       if (this.#visiting >= VISITS_AT_ONCE) return;
-      if (!beacon.wanted || beacon.visiting || !beacon.sighting.connectable) continue;
-      if (beacon.notBefore > now) {
-        soonest = Math.min(soonest, beacon.notBefore);
-        continue;
-      }
       void this.#visit(eid, beacon);
     }
     this.#timer?.cancel();
-    this.#timer = undefined;
-    if (soonest !== Number.POSITIVE_INFINITY) {
-      this.#timer = this.#options.clock.schedule(soonest - now, () => this.#next());
-    }
+    this.#timer = soonest === undefined ? undefined : clock.schedule(soonest - clock.monotonic(), () => this.#next());
   }
 
   async #visit(eid: string, beacon: Beacon): Promise<void> {
     const { clock, log, central, bridge, openLink } = this.#options;
-    beacon.wanted = false;
-    beacon.visiting = true;
+    this.#beacons.begin(beacon);
     this.#visiting++;
     try {
       const pipe = await central.connect(beacon.sighting.peer, { deadlineMs: CONNECT_MS, signal: this.#abort.signal });
@@ -133,20 +86,16 @@ export class Visitor {
       link.onClose(() => this.#links.delete(link));
       visit.begin(link);
       await this.#stay(link);
-      beacon.visited = true;
-      beacon.retryMs = RETRY_MIN_MS;
       this.counters.visits++;
+      this.#beacons.ended(eid, beacon, visit.counters.frames > 0, clock.monotonic());
       log.debug('visited a beacon', { frames: visit.counters.frames, records: visit.counters.records });
     } catch (error) {
       this.counters.failures++;
-      beacon.wanted = true;
-      beacon.notBefore = clock.monotonic() + beacon.retryMs;
       if (!this.#abort.signal.aborted) {
         log.info('a visit failed: trying again', { code: toRdvError(error).code, inMs: beacon.retryMs });
       }
-      beacon.retryMs = Math.min(RETRY_MAX_MS, beacon.retryMs * 2);
+      this.#beacons.failed(eid, beacon, clock.monotonic());
     } finally {
-      beacon.visiting = false;
       this.#visiting--;
       this.#next();
     }
@@ -163,9 +112,13 @@ export class Visitor {
     }
     await new Promise<void>((resolve) => {
       let timer: Timer | undefined;
+      const cameAt = clock.monotonic();
       const look = (): void => {
-        const idle = clock.monotonic() - link.lastTraffic;
-        if (idle >= idleMs) link.close();
+        const now = clock.monotonic();
+        const idle = now - link.lastTraffic;
+        // Who talks without end makes room when others wait: what comes for it is kept, and brings the visitor back.
+        const enough = now - cameAt >= STAY_MS && this.#beacons.due(now).ready.length > 0;
+        if (idle >= idleMs || enough) link.close();
         else timer = clock.schedule(idleMs - idle, look);
       };
       link.onClose(() => {

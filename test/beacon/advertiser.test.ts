@@ -5,9 +5,13 @@ import { Scanner, type Sighting } from '@rdv/gateway/radio/scanner';
 import { createRig } from '@rdv/hardware/air/rig';
 import { openInlineRadio } from '@rdv/hardware/host/inline-radio';
 import { systemRandom } from '@rdv/hardware/host/system';
+import type { AdapterState } from '@rdv/hardware/radio/central';
+import type { Peripheral } from '@rdv/hardware/radio/peripheral';
 import { encodeNativeAdvert } from '@rdv/protocol/advert/native';
 import { toHex } from '@rdv/protocol/core/bytes';
+import { RdvError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
+import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import { afterEach, describe, expect, it } from 'vitest';
 import { whileTimePasses } from '../support/passing-time.js';
@@ -169,5 +173,54 @@ describe('time slices', () => {
     expect(Math.min(...lengths)).toBeGreaterThanOrEqual(120);
     expect(Math.max(...lengths)).toBeLessThan(180);
     expect(new Set(lengths).size).toBeGreaterThan(20);
+  });
+});
+
+describe('an advertiser whose radio fails', () => {
+  const alone = () => {
+    const clock = new VirtualClock();
+    const state: { listener?: (state: AdapterState) => void; fails: boolean; calls: number } = {
+      fails: false,
+      calls: 0,
+    };
+    const peripheral = {
+      onState: (listener: (state: AdapterState) => void) => {
+        state.listener = listener;
+        return () => delete state.listener;
+      },
+      advertise: async () => {
+        state.calls++;
+        if (state.fails) throw new RdvError('adapter', 'no');
+      },
+      stopAdvertising: async () => {},
+    } as unknown as Peripheral;
+    const advertiser = new Advertiser({ peripheral, clock, random: systemRandom, log: silentLogger, intervalMs: 100 });
+    return { clock, state, advertiser };
+  };
+  const tag = (n: number) => ({ beaconKey: key(n), wantsBridging: () => true, hasMail: () => false });
+
+  it('tries again in one line, however many slices pass meanwhile', async () => {
+    const { clock, state, advertiser } = alone();
+    state.fails = true;
+    advertiser.add('a', tag(1));
+    advertiser.add('b', tag(2));
+    await clock.advance(3_600_000);
+    expect(state.calls).toBeLessThan(140);
+    expect(clock.pending).toBeLessThanOrEqual(2);
+    await advertiser.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('puts the same advert up again when the radio comes back', async () => {
+    const { clock, state, advertiser } = alone();
+    advertiser.add('a', tag(1));
+    await clock.advance(1000);
+    expect(state.calls).toBe(1);
+    state.listener?.('recovering');
+    state.listener?.('up');
+    await clock.advance(1000);
+    expect(state.calls).toBe(2);
+    await advertiser.close();
+    expect(state.listener).toBeUndefined();
   });
 });

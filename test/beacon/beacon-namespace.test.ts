@@ -249,6 +249,21 @@ describe('bridging', () => {
     expect(log.filter((line) => line.startsWith('send'))).toEqual([]);
   });
 
+  it('shows its own node key only to gateways that proved a trusted one: strangers cannot tell beacons apart by it', async () => {
+    const [trusted, own] = [nodeKey(), nodeKey()];
+    const { connect } = beaconRig({ trustedKeys: [trusted.publicKey], nodeKey: own });
+    const { link, pipes } = await connect('gateway');
+    await quiet();
+    const proofs = (): number =>
+      pipes.seen.filter(({ direction, packet }) => direction === 'b>a' && packet.length >= 99).length;
+    await expect(link.prove(nodeKey())).rejects.toMatchObject({ code: 'not-authorized' });
+    await quiet();
+    expect(proofs()).toBe(0);
+    await link.prove(trusted);
+    await quiet();
+    expect(proofs()).toBe(1);
+  });
+
   it('takes mirrored records from trusted gateways only, and checks them', async () => {
     const key = nodeKey();
     const { beacon, connect, hour } = beaconRig({ trustedKeys: [key.publicKey] });

@@ -1,4 +1,5 @@
 import { Bridge, type BridgeOptions } from '@rdv/gateway/bridge/bridge';
+import { RdvError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
@@ -55,7 +56,7 @@ describe('bridge', () => {
     await outside.send(inbox, Uint8Array.of(8));
     await clock.advance(10);
     expect(mail).toEqual(['window-1', 'window-1']);
-    expect(bridge.status.mailBytes).toBe(2);
+    expect(bridge.status.mailBytes).toBe(2 * 65);
     const second = new FakeLink(bridge.visit('window-2'));
     await second.sub(inbox);
     await clock.advance(10);
@@ -211,6 +212,73 @@ describe('bridge', () => {
     await clock.advance(10);
     expect(bridge.status.mailBytes).toBeLessThanOrEqual(4 * 1024 * 1024);
     expect(bridge.status.mailBytes).toBeGreaterThan(3 * 1024 * 1024);
+    bridge.close();
+  });
+
+  it('cannot be filled for good by one beacon: the least recently offered record goes', async () => {
+    const { clock, bridge, hub } = rig();
+    const hostile = new FakeLink(bridge.visit('hostile'));
+    const id = bytes(32);
+    for (let i = 0; i < 8; i++)
+      await hostile.put(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+    for (let i = 0; i < 1030; i++)
+      await hostile.put(testRecord({ id: bytes(32), owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+    expect(bridge.status.records).toBeLessThanOrEqual(1024);
+    for (let i = 0; i < 8; i++)
+      await hostile.put(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+    const honest = testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) });
+    await new FakeLink(bridge.visit('kiosk')).put(honest);
+    expect(hub.records(id)).toContainEqual(honest);
+    hub.overwrite(id, honest.subarray(37, 69), null);
+    await clock.advance(1000);
+    expect(hub.records(id)).toContainEqual(honest);
+    bridge.close();
+  });
+
+  it('does not take a record for mirrored that the far side refused', async () => {
+    const { clock, bridge, hub, far } = rig();
+    const id = bytes(32);
+    const record = testRecord({ id, owner: testOwner(), seq: 7, notAfter: soon(clock) });
+    const link = new FakeLink(bridge.visit('a'));
+    const put = far.put.bind(far);
+    far.put = async () => {
+      throw new RdvError('quota', 'full');
+    };
+    await expect(link.put(record)).rejects.toMatchObject({ code: 'quota' });
+    far.put = put;
+    await link.put(record);
+    expect(hub.records(id)).toEqual([record]);
+    bridge.close();
+  });
+
+  it('acknowledges the same frame of two beacons only if the far side took it', async () => {
+    const { bridge, far, hub } = rig();
+    const [one, two] = [new FakeLink(bridge.visit('a')), new FakeLink(bridge.visit('b'))];
+    const queue = bytes(16);
+    let sent = 0;
+    hub.subscribe(queue, () => sent++);
+    await Promise.all([one.send(queue, Uint8Array.of(1)), two.send(queue, Uint8Array.of(1))]);
+    expect(sent).toBe(1);
+    far.setDown();
+    const both = await Promise.allSettled([one.send(queue, Uint8Array.of(2)), two.send(queue, Uint8Array.of(2))]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    bridge.close();
+  });
+
+  it('holds little for a beacon that acknowledges nothing, and keeps the rest as mail', async () => {
+    const { clock, outside, bridge } = rig();
+    const inbox = bytes(16);
+    const link = new FakeLink(bridge.visit('a'));
+    let pending = 0;
+    link.deliver = (_queue, frame) => {
+      pending += frame.length;
+      return new Promise(() => {});
+    };
+    await link.sub(inbox);
+    for (let i = 0; i < 200; i++) await outside.send(inbox, bytes(8000));
+    await clock.advance(10);
+    expect(pending).toBeLessThanOrEqual(256 * 1024);
+    expect(bridge.status.mailBytes).toBeLessThan(64 * 8100);
     bridge.close();
   });
 });
