@@ -3,22 +3,17 @@
  * let a listener link the tags by their rhythm, so every round has its own order and each slice its own length.
  */
 import type { Random } from '@rdv/protocol/core/ports';
-
-/** A uniform integer below `bound` (1 to 2^24); the bias of the 32-bit draw is below 2^-8 of one step. */
-function below(random: Random, bound: number): number {
-  const bytes = random(4);
-  return (((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0) % bound;
-}
+import { randomBelow } from '@rdv/protocol/core/random';
 
 /** `items` in a random order (Fisher-Yates); the last one before is never the first one now, or it would show twice. */
 export function nextRound<T>(items: readonly T[], last: T | undefined, random: Random): T[] {
   const round = [...items];
   for (let i = round.length - 1; i > 0; i--) {
-    const j = below(random, i + 1);
+    const j = randomBelow(random, i + 1);
     [round[i], round[j]] = [round[j]!, round[i]!];
   }
   if (round.length > 1 && round[0] === last) {
-    const other = 1 + below(random, round.length - 1);
+    const other = 1 + randomBelow(random, round.length - 1);
     [round[0], round[other]] = [round[other]!, round[0]!];
   }
   return round;
@@ -27,5 +22,5 @@ export function nextRound<T>(items: readonly T[], last: T | undefined, random: R
 /** Milliseconds of one slice: room for one advertising event (interval + up to 10 ms) and up to half as much again. */
 export function sliceMs(intervalMs: number, random: Random): number {
   const atLeast = intervalMs + 20;
-  return atLeast + below(random, Math.max(1, Math.floor(atLeast / 2)));
+  return atLeast + randomBelow(random, Math.max(1, Math.floor(atLeast / 2)));
 }

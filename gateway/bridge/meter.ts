@@ -1,5 +1,6 @@
 /** What one link may ask of a bridge: token buckets for frames and bytes, and counters of what it did. */
 import type { Clock } from '@rdv/protocol/core/ports';
+import { TokenBucket } from '@rdv/protocol/core/token-bucket';
 
 export interface Quota {
   /** Frames and records per second in the long run, and at once. */
@@ -26,36 +27,23 @@ export interface Counters {
 
 export class Meter {
   readonly counters: Counters = { frames: 0, bytes: 0, records: 0, refused: 0 };
-  readonly #clock: Clock;
-  readonly #quota: Quota;
-  #frames: number;
-  #bytes: number;
-  #at: number;
+  readonly #frames: TokenBucket;
+  readonly #bytes: TokenBucket;
 
-  constructor(clock: Clock, quota: Quota = LINK_QUOTA) {
-    this.#clock = clock;
-    this.#quota = quota;
-    this.#frames = quota.framesBurst;
-    this.#bytes = quota.bytesBurst;
-    this.#at = clock.monotonic();
+  constructor(clock: Clock, { framesPerSecond, framesBurst, bytesPerSecond, bytesBurst }: Quota = LINK_QUOTA) {
+    this.#frames = new TokenBucket(clock, { burst: framesBurst, perSecond: framesPerSecond });
+    this.#bytes = new TokenBucket(clock, { burst: bytesBurst, perSecond: bytesPerSecond });
   }
 
   /** Takes one frame of `length` bytes. @returns 0 if it may pass, else the milliseconds after which to try again */
   take(length: number): number {
-    const { framesPerSecond, framesBurst, bytesPerSecond, bytesBurst } = this.#quota;
-    const now = this.#clock.monotonic();
-    const seconds = (now - this.#at) / 1000;
-    this.#at = now;
-    this.#frames = Math.min(framesBurst, this.#frames + seconds * framesPerSecond);
-    this.#bytes = Math.min(bytesBurst, this.#bytes + seconds * bytesPerSecond);
-    if (this.#frames < 1 || this.#bytes < length) {
+    const wait = Math.max(this.#frames.wait(), this.#bytes.wait(length));
+    if (wait > 0) {
       this.counters.refused++;
-      return Math.ceil(
-        1000 * Math.max((1 - this.#frames) / framesPerSecond, (length - this.#bytes) / bytesPerSecond, 0.01),
-      );
+      return wait;
     }
-    this.#frames -= 1;
-    this.#bytes -= length;
+    this.#frames.take();
+    this.#bytes.take(length);
     this.counters.frames++;
     this.counters.bytes += length;
     return 0;

@@ -6,6 +6,7 @@ import { assertBytes, equalBytes, fromHex, toHex } from '../core/bytes.js';
 import { KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES, RECORD_MAX_BYTES } from '../core/constants.js';
 import { CanceledError, InvalidArgumentError, RdvError, toRdvError } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
+import { type Rate, TokenBucket } from '../core/token-bucket.js';
 import { SecureChannel } from './channel.js';
 import type { LinkFrame } from './frames.js';
 import { LookupTable } from './lookups.js';
@@ -22,7 +23,6 @@ import {
 } from './peer.js';
 import type { PacketPipe } from './pipe.js';
 import { Requests } from './requests.js';
-import { type BucketLimits, TokenBucket } from './token-bucket.js';
 
 export interface LinkOptions extends Surroundings {
   readonly side: LinkSide;
@@ -32,7 +32,7 @@ export interface LinkOptions extends Surroundings {
   /** Limits told to the peer. Default: 64 credits, 16 KiB, 32 requests, 1024 subscriptions. */
   readonly limits?: Partial<Pick<LinkHello, 'credits' | 'maxMessageBytes' | 'maxRequests' | 'maxSubscriptions'>>;
   /** What the peer may ask for. Default: 2000 frames and 1 MiB a second, four times that at once. */
-  readonly metering?: { readonly frames?: BucketLimits; readonly bytes?: BucketLimits };
+  readonly metering?: { readonly frames?: Rate; readonly bytes?: Rate };
   /** Node keys (32 bytes each) that count as trusted. Default: none. */
   readonly trustedKeys?: readonly Uint8Array[];
   /** Closes a link on which the peer asked and answered nothing for so long. Default: never. */
@@ -40,8 +40,8 @@ export interface LinkOptions extends Surroundings {
   readonly handlers?: LinkHandlers;
 }
 
-const FRAMES: BucketLimits = { burst: 8000, perSecond: 2000 };
-const BYTES: BucketLimits = { burst: 4 * 1024 * 1024, perSecond: 1024 * 1024 };
+const FRAMES: Rate = { burst: 8000, perSecond: 2000 };
+const BYTES: Rate = { burst: 4 * 1024 * 1024, perSecond: 1024 * 1024 };
 /** Each costs a signature check. */
 const PROOFS_PER_LINK = 4;
 

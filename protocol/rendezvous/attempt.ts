@@ -8,6 +8,7 @@ import { concat, utf8, wipe } from '../core/bytes.js';
 import { HASH_BYTES, QUEUE_BYTES } from '../core/constants.js';
 import { type RefusalReason, toRdvError } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
+import { TokenBucket } from '../core/token-bucket.js';
 import type { Namespace, Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
 import { ABILITY_RDV1 } from '../record/body.js';
@@ -20,7 +21,6 @@ import {
   HANDSHAKE_PATTERN,
   handshakePrologue,
 } from './messages.js';
-import { TokenBucket } from './token-bucket.js';
 
 const FIRST_RESEND_MS = 500;
 /** A publisher that restarts is to be found within 5 s. */
@@ -145,7 +145,7 @@ export class Attempt {
     if (this.#over) return;
     try {
       const noise2 = decodeReply(frame);
-      if (!this.#limit.take()) return;
+      if (this.#limit.take() > 0) return;
       this.#onPlain(namespace, this.#handshake.readMessage(noise2));
     } catch {
       // Anybody can write to a queue: what does not verify changes nothing.

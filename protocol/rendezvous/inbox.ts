@@ -7,6 +7,7 @@ import { x25519KeyPair } from '#primitives';
 import { PREKEYS_PER_INBOX } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import type { Clock, Random } from '../core/ports.js';
+import { type Rate, TokenBucket } from '../core/token-bucket.js';
 import type { Namespace, Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
 import type { X25519KeyPair } from '../primitives/api.js';
@@ -22,7 +23,6 @@ import {
   responseHash,
 } from './messages.js';
 import type { StoredPrekey } from './publication-store.js';
-import { type Rate, TokenBucket } from './token-bucket.js';
 
 /** What one link, and one publication, may make this node compute. */
 export const LINK_RATE: Rate = { burst: 100, perSecond: 20 };
@@ -53,12 +53,13 @@ export class ResponseLimits {
 
   /** Whether a response never seen before may be worked on. A full publication bucket costs the link nothing. */
   fresh(namespace: Namespace): boolean {
-    return this.#publication.has() && this.#link(namespace).fresh.take() && this.#publication.take();
+    if (this.#publication.wait() > 0 || this.#link(namespace).fresh.take() > 0) return false;
+    return this.#publication.take() === 0;
   }
 
   /** Whether an answer may be sent again: only the network's time is at stake. */
   repeated(namespace: Namespace): boolean {
-    return this.#link(namespace).repeated.take();
+    return this.#link(namespace).repeated.take() === 0;
   }
 
   #link(namespace: Namespace): { fresh: TokenBucket; repeated: TokenBucket } {

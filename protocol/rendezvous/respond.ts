@@ -18,6 +18,7 @@ import {
   toRdvError,
 } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
+import { randomBelow } from '../core/random.js';
 import type { Namespace } from '../namespace/port.js';
 import type { LifecycleKind, Metadata } from '../record/body.js';
 import type { TombstoneReason } from '../record/tombstone.js';
@@ -168,7 +169,7 @@ class Responder {
     const candidates = this.#lookup.candidates();
     const untried = candidates.filter((candidate) => !this.#tried.has(bodyOf(candidate)));
     if (this.#settled || untried.length === 0 || this.#tried.size >= ATTEMPTS_MAX) return false;
-    const candidate = untried[randomIndex(this.#surroundings, untried.length)]!;
+    const candidate = untried[randomBelow(this.#surroundings.random, untried.length)]!;
     if (this.#tried.size === 0) {
       const { lifecycle, metadata } = candidate.body;
       this.#options.onFound?.({ publishers: candidates.length, lifecycle, metadata });
@@ -326,10 +327,4 @@ function ownerOf({ keys, record }: Candidate): string {
 
 function bodyOf(candidate: Candidate): string {
   return `${ownerOf(candidate)} ${toHex(candidate.hash)}`;
-}
-
-/** Uniform enough for a choice among at most 192. */
-function randomIndex({ random }: Surroundings, count: number): number {
-  const [a, b] = random(2);
-  return ((a! << 8) | b!) % count;
 }
