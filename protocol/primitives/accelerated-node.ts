@@ -4,13 +4,16 @@
  * used again keeps its imported form. XChaCha20, which node:crypto lacks, comes from the portable backend.
  */
 import {
+  constants,
   createCipheriv,
   createDecipheriv,
+  createECDH,
   createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
+  ECDH,
   hash,
   type KeyObject,
   scrypt as nodeScrypt,
@@ -18,9 +21,9 @@ import {
   verify,
 } from 'node:crypto';
 import { assertBytes } from '../core/bytes.js';
-import { AuthenticationError, RdvError } from '../core/errors.js';
+import { AuthenticationError, DecodeError, InvalidArgumentError, RdvError } from '../core/errors.js';
 import { SCRYPT_MAX_MEMORY_BYTES, type ScryptCost, type X25519KeyPair } from './api.js';
-import { checkAead, checkLength, checkScrypt } from './checks.js';
+import { checkAead, checkLength, checkPoint, checkScrypt } from './checks.js';
 import { isAcceptableEd25519Key } from './ed25519-key.js';
 import { oneAtATime } from './one-at-a-time.js';
 
@@ -163,6 +166,78 @@ export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signat
   if (!isAcceptableEd25519Key(publicKey)) return false;
   try {
     return verify(null, message, publicKeyOf('Ed25519', publicKey), signature);
+  } catch {
+    return false;
+  }
+}
+
+const P256 = 'prime256v1';
+const P1363 = 'ieee-p1363';
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
+
+export function p256Point(encoded: Uint8Array): Uint8Array {
+  checkPoint(encoded);
+  try {
+    return plain(ECDH.convertKey(encoded, P256, undefined, undefined, 'uncompressed') as Buffer);
+  } catch (cause) {
+    throw new DecodeError('not a point of P-256', { cause });
+  }
+}
+
+export function p256PublicKey(secretKey: Uint8Array): Uint8Array {
+  assertBytes('secretKey', secretKey, 32);
+  try {
+    const ecdh = createECDH(P256);
+    ecdh.setPrivateKey(secretKey);
+    return plain(ecdh.getPublicKey());
+  } catch (cause) {
+    throw new InvalidArgumentError('"secretKey" expected a scalar of P-256', { cause });
+  }
+}
+
+function p256Jwk(point: Uint8Array): { kty: string; crv: string; x: string; y: string } {
+  return { kty: 'EC', crv: 'P-256', x: base64Url(point.subarray(1, 33)), y: base64Url(point.subarray(33)) };
+}
+
+export function p256Sign(secretKey: Uint8Array, message: Uint8Array): Uint8Array {
+  const jwk = { ...p256Jwk(p256PublicKey(secretKey)), d: base64Url(secretKey) };
+  assertBytes('message', message);
+  const key = createPrivateKey({ format: 'jwk', key: jwk });
+  return plain(sign('sha256', message, { key, dsaEncoding: P1363 }));
+}
+
+export function p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  assertBytes('publicKey', publicKey, 65);
+  assertBytes('message', message);
+  assertBytes('signature', signature, 64);
+  try {
+    const key = createPublicKey({ format: 'jwk', key: p256Jwk(publicKey) });
+    return verify('sha256', message, { key, dsaEncoding: P1363 }, signature);
+  } catch {
+    return false;
+  }
+}
+
+export async function rsaPssSign(pkcs8: Uint8Array, message: Uint8Array): Promise<Uint8Array> {
+  assertBytes('pkcs8', pkcs8);
+  assertBytes('message', message);
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({ format: 'der', type: 'pkcs8', key: Buffer.from(pkcs8) });
+    if (key.asymmetricKeyType !== 'rsa') throw new TypeError('another kind of key');
+  } catch (cause) {
+    throw new InvalidArgumentError('"pkcs8" expected an RSA private key in PKCS #8', { cause });
+  }
+  return plain(sign('sha256', message, { key, ...PSS }));
+}
+
+export async function rsaPssVerify(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  assertBytes('spki', spki);
+  assertBytes('message', message);
+  assertBytes('signature', signature);
+  try {
+    const key = createPublicKey({ format: 'der', type: 'spki', key: Buffer.from(spki) });
+    return key.asymmetricKeyType === 'rsa' && verify('sha256', message, { key, ...PSS }, signature);
   } catch {
     return false;
   }

@@ -65,6 +65,23 @@ export interface Primitives {
    */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 
+  /** A point of P-256, compressed (33 B) or not (65 B), uncompressed. @throws DecodeError for anything else */
+  p256Point(encoded: Uint8Array): Uint8Array;
+  /** Public key, 65 B, of a secret of 32 B. @throws InvalidArgumentError when it is 0, or not below the order */
+  p256PublicKey(secretKey: Uint8Array): Uint8Array;
+  /** ECDSA with SHA-256: r ‖ s, 64 B. */
+  p256Sign(secretKey: Uint8Array, message: Uint8Array): Uint8Array;
+  /** Whether the signature (r ‖ s, 64 B) holds under a point from `p256Point`. Either of s and −s is taken. */
+  p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+
+  /**
+   * RSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 B, under a key in PKCS #8 (DER): as long as the modulus.
+   * @throws InvalidArgumentError when that is no RSA key
+   */
+  rsaPssSign(pkcs8: Uint8Array, message: Uint8Array): Promise<Uint8Array>;
+  /** Whether the signature holds under a SubjectPublicKeyInfo that `publicIdentity` has accepted. */
+  rsaPssVerify(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+
   /** ChaCha20-Poly1305 (RFC 8439): `data` sealed under a 32 B key and a 12 B nonce, 16 B longer. */
   chachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Uint8Array;
   /** @throws AuthenticationError */

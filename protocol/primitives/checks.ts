@@ -1,6 +1,6 @@
 /** Argument checks that both backends share, so that both refuse the same with the same words. */
 import { assertBytes } from '../core/bytes.js';
-import { InvalidArgumentError } from '../core/errors.js';
+import { DecodeError, InvalidArgumentError } from '../core/errors.js';
 import { SCRYPT_MAX_MEMORY_BYTES, type ScryptCost } from './api.js';
 
 /** @throws InvalidArgumentError */
@@ -37,4 +37,12 @@ export function checkAead(
   assertBytes('nonce', nonce, nonceBytes);
   assertBytes('aad', aad);
   assertBytes('data', data);
+}
+
+/** Whether the bytes have the form of a point: the hybrid forms that some libraries take are none. @throws DecodeError */
+export function checkPoint(encoded: Uint8Array): void {
+  assertBytes('encoded', encoded);
+  const [head] = encoded;
+  const compressed = encoded.length === 33 && (head === 2 || head === 3);
+  if (!compressed && !(encoded.length === 65 && head === 4)) throw new DecodeError('not a point of P-256');
 }

@@ -5,16 +5,19 @@
 import { ecb } from '@noble/ciphers/aes.js';
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 as curve25519, ed25519 } from '@noble/curves/ed25519.js';
+import { p256 } from '@noble/curves/nist.js';
 import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 as nobleSha256, sha512 } from '@noble/hashes/sha2.js';
 import { assertBytes } from '../core/bytes.js';
-import { AuthenticationError, RdvError } from '../core/errors.js';
+import { AuthenticationError, DecodeError, InvalidArgumentError, RdvError } from '../core/errors.js';
 import { SCRYPT_MAX_MEMORY_BYTES, type ScryptCost, type X25519KeyPair } from './api.js';
-import { checkAead, checkLength, checkScrypt } from './checks.js';
+import { checkAead, checkLength, checkPoint, checkScrypt } from './checks.js';
 import { isAcceptableEd25519Key } from './ed25519-key.js';
 import { oneAtATime } from './one-at-a-time.js';
+
+export { rsaPssSign, rsaPssVerify } from './rsa-web.js';
 
 /** Milliseconds of scrypt between two turns of the event loop. */
 const SCRYPT_TICK_MS = 12;
@@ -141,6 +144,41 @@ function scalar(bytes: Uint8Array): bigint {
   let value = 0n;
   for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
   return ed25519.Point.Fn.create(value);
+}
+
+export function p256Point(encoded: Uint8Array): Uint8Array {
+  checkPoint(encoded);
+  try {
+    return p256.Point.fromBytes(encoded).toBytes(false);
+  } catch (cause) {
+    throw new DecodeError('not a point of P-256', { cause });
+  }
+}
+
+export function p256PublicKey(secretKey: Uint8Array): Uint8Array {
+  assertBytes('secretKey', secretKey, 32);
+  try {
+    return p256.getPublicKey(secretKey, false);
+  } catch (cause) {
+    throw new InvalidArgumentError('"secretKey" expected a scalar of P-256', { cause });
+  }
+}
+
+export function p256Sign(secretKey: Uint8Array, message: Uint8Array): Uint8Array {
+  p256PublicKey(secretKey);
+  assertBytes('message', message);
+  return p256.sign(message, secretKey);
+}
+
+export function p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  assertBytes('publicKey', publicKey, 65);
+  assertBytes('message', message);
+  assertBytes('signature', signature, 64);
+  try {
+    return p256.verify(signature, message, publicKey, { lowS: false });
+  } catch {
+    return false;
+  }
 }
 
 export function chachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Uint8Array {
