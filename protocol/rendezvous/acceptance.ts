@@ -137,8 +137,15 @@ export class Acceptance {
   /** Any other event of the publication's life. @returns the effects to carry out, once stored */
   async change(event: LifecycleEvent): Promise<readonly LifecycleEffect[]> {
     const { to, effects } = step(lifecycleMachine, this.#state.lifecycle, event);
-    this.#state = { ...this.#state, lifecycle: to };
-    await this.#init.store.commit([this.#init.store.writeState(this.#state)]);
+    const [before, after] = [this.#state, { ...this.#state, lifecycle: to }];
+    this.#state = after;
+    try {
+      await this.#init.store.commit([this.#init.store.writeState(after)]);
+    } catch (error) {
+      // Nothing happened, unless something else did meanwhile.
+      if (this.#state === after) this.#state = before;
+      throw error;
+    }
     return effects;
   }
 
@@ -146,6 +153,7 @@ export class Acceptance {
   forgetPrekey(prekey: string): void {
     for (const [hash, entry] of this.#entries) {
       if (entry.prekey !== prekey) continue;
+      if (entry.reply) wipe(entry.reply.sendKey, entry.reply.receiveKey, entry.reply.seed);
       this.#entries.delete(hash);
       this.#unconfirmed.delete(hash);
     }
@@ -156,6 +164,9 @@ export class Acceptance {
     const { lifecycle, expiry } = this.#state;
     if (lifecycle !== 'published') return REFUSAL[lifecycle];
     if (expiry !== 0 && this.#init.clock.now() >= expiry * 1000) return 'expired';
+    const limit = typeof this.#init.lifecycle === 'object' ? this.#init.lifecycle.limit : Number.POSITIVE_INFINITY;
+    // A limit may have been lowered since.
+    if (this.#state.accepted >= limit) return 'full';
     if ((this.#perPrekey.get(prekey) ?? 0) >= RESPONSES_PER_PREKEY) return 'busy';
     if (this.#init.isBusy()) return 'busy';
     if (this.#init.admit && !this.#init.admit({ hello: request.hello })) return 'policy';

@@ -6,7 +6,14 @@ import type { RefusalReason } from '../core/errors.js';
 import type { Machine } from '../core/machine.js';
 
 export type LifecycleState = 'published' | 'full' | 'consumed' | 'withdrawn' | 'expired';
-export type LifecycleEvent = 'accept' | 'accept-last' | 'accept-single' | 'withdraw' | 'expire' | 'publish';
+export type LifecycleEvent =
+  | 'accept'
+  | 'accept-last'
+  | 'accept-single'
+  | 'withdraw'
+  | 'expire'
+  | 'publish'
+  | 'found-consumed';
 export type LifecycleEffect = 'reply' | 'put-records' | 'put-tombstones';
 
 export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, LifecycleEffect> = {
@@ -21,6 +28,8 @@ export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, Lifecycle
       withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },
       expire: { to: 'expired', effects: [] },
       publish: { to: 'published', effects: ['put-records'] },
+      // Out there stands a tombstone of our own that this store does not know: it was restored from a backup.
+      'found-consumed': { to: 'consumed', effects: ['put-tombstones'] },
     },
     full: {
       withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },

@@ -191,6 +191,7 @@ class OpenPublication implements Publication {
         }),
       onPrekeyGone: (prekey) => this.#acceptance.forgetPrekey(prekey),
       onEvent: (event) => this.#emit(event),
+      onConsumed: () => this.#foundConsumed(),
     });
   }
 
@@ -229,8 +230,10 @@ class OpenPublication implements Publication {
 
   async unpublish(): Promise<void> {
     if (this.#closed) throw new CanceledError('the publication is closed');
-    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'withdraw')) return;
-    await this.#acceptance.change('withdraw');
+    const { lifecycle } = this.#acceptance.state;
+    if (accepts(lifecycleMachine, lifecycle, 'withdraw')) await this.#acceptance.change('withdraw');
+    else if (lifecycle !== 'withdrawn') return;
+    // Also a second time, should the store have failed between the two.
     await this.#keeper.withdraw('withdrawn');
     this.#emit('withdrawn');
   }
@@ -310,6 +313,18 @@ class OpenPublication implements Publication {
       this.#surroundings.log.error('a response came to nothing', codeOf(error));
     });
     if (decision.accepted) void settled.then(() => this.#storing--);
+  }
+
+  #foundConsumed(): void {
+    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'found-consumed')) return;
+    this.#surroundings.log.warn('this publication was used up before its store was restored: taken back');
+    this.#acceptance.change('found-consumed').then(
+      () => {
+        this.#withdrawConsumed();
+        this.#emit('consumed');
+      },
+      (error: unknown) => this.#surroundings.log.error('the used-up publication could not be stored', codeOf(error)),
+    );
   }
 
   #withdrawConsumed(): void {

@@ -13,12 +13,17 @@ import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '.
 import { type TombstoneReason, tombstoneMark, tombstoneReason } from '../record/tombstone.js';
 import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
 import type { Inbox } from './inbox.js';
+import { LeadMoment } from './lead-moment.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
 import type { PublicationStore, StoredPrekey } from './publication-store.js';
 import { Restorer } from './restorer.js';
+import { type Rate, TokenBucket } from './token-bucket.js';
 
-/** The next epoch's record goes out between these many seconds before the change (SPEC §2). */
-const LEAD_SECONDS = { most: 3600, least: 600 } as const;
+/** After a failure. */
+const RETRY_SECONDS = 30;
+const LOOK_AGAIN_SECONDS = 600;
+/** Signatures checked of what is heard under our id, where anybody may write. */
+const CHECK_RATE: Rate = { burst: 64, perSecond: 8 };
 
 export type KeeperEvent = 'already-published' | 'restored';
 
@@ -37,6 +42,8 @@ export interface KeeperInit extends Surroundings {
   readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;
   readonly onPrekeyGone: (prekey: string) => void;
   readonly onEvent: (event: KeeperEvent) => void;
+  /** A tombstone of our own was heard that this store knows nothing of: the publication is used up. */
+  readonly onConsumed: () => void;
 }
 
 interface Epoch {
@@ -45,6 +52,7 @@ interface Epoch {
   readonly inbox: Inbox;
   readonly restorer: Restorer;
   readonly watches: Watch[];
+  attached: boolean;
   record: RecordEnvelope | undefined;
   maxNotAfter: number;
   prekeys: StoredPrekey[];
@@ -56,16 +64,18 @@ export class RecordKeeper {
   readonly #aborter = new AbortController();
   readonly #others = new Set<string>();
   readonly #announced = new Set<number>();
-  readonly #leadSeconds: number;
+  readonly #checks: TokenBucket;
+  readonly #lead: LeadMoment;
   #publishing = false;
+  /** Why the records were, or still have to be, taken back. */
+  #takenBack: TombstoneReason | undefined;
   #timer: Timer | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(init: KeeperInit) {
     this.#init = init;
-    const [a, b] = init.random(2);
-    const span = LEAD_SECONDS.most - LEAD_SECONDS.least;
-    this.#leadSeconds = LEAD_SECONDS.least + Math.floor(((a! * 256 + b!) / 65_536) * span);
+    this.#checks = new TokenBucket(init.clock, CHECK_RATE);
+    this.#lead = new LeadMoment(init.random);
   }
 
   /**
@@ -92,24 +102,15 @@ export class RecordKeeper {
   /** Publishes again after `withdraw`. */
   publish(): Promise<void> {
     this.#publishing = true;
+    this.#takenBack = undefined;
     return this.#turn();
   }
 
   /** Tombstones for every unexpired record, stored, then sent everywhere. */
   withdraw(reason: TombstoneReason): Promise<void> {
     this.#publishing = false;
-    return this.#queue(async () => {
-      const now = this.#seconds();
-      const writes: StoreWrite[] = [];
-      const changed: Epoch[] = [];
-      for (const epoch of this.#epochs.values()) {
-        if (!epoch.record || epoch.record.tombstone || epoch.maxNotAfter <= now) continue;
-        writes.push(this.#replace(epoch, this.#tombstone(epoch, reason)));
-        changed.push(epoch);
-      }
-      await this.#init.store.commit(writes);
-      for (const epoch of changed) this.#announce(epoch);
-    });
+    this.#takenBack = reason;
+    return this.#turn();
   }
 
   /** Leaves the records where they are. */
@@ -141,26 +142,38 @@ export class RecordKeeper {
   #turn(): Promise<void> {
     return this.#queue(async () => {
       const now = this.#seconds();
+      // Whatever fails is tried again: a store that was full for a moment does not end a publication.
+      this.#schedule(now, RETRY_SECONDS);
       for (const [number, epoch] of this.#epochs) {
         if (epoch.maxNotAfter + QUEUE_TTL_SECONDS <= now) await this.#forget(number, epoch);
       }
       if (this.#publishing) for (const number of this.#due(now)) await this.#publishIn(number);
-      this.#schedule(now);
+      else if (this.#takenBack) await this.#takeBack(now, this.#takenBack);
+      this.#schedule(now, LOOK_AGAIN_SECONDS);
     });
+  }
+
+  async #takeBack(now: number, reason: TombstoneReason): Promise<void> {
+    const live = [...this.#epochs.values()].filter(
+      ({ record, maxNotAfter }) => record && !record.tombstone && maxNotAfter > now,
+    );
+    await this.#replace(live.map((epoch) => [epoch, this.#tombstone(epoch, reason)]));
+    for (const epoch of live) this.#announce(epoch);
   }
 
   #due(now: number): number[] {
     const { expiry } = this.#init;
     if (expiry !== 0 && expiry <= now) return [];
     const current = epochOf(now);
-    const lead = (current + 1) * EPOCH_SECONDS - now <= this.#leadSeconds;
-    return lead ? [current, current + 1] : [current];
+    return now >= this.#lead.in(current) ? [current, current + 1] : [current];
   }
 
-  #schedule(now: number): void {
+  /** The next turn: when something is due, or in `most` seconds, for the clock may have been set meanwhile. */
+  #schedule(now: number, most: number): void {
     this.#timer?.cancel();
+    if (this.#aborter.signal.aborted) return;
     const nextEpoch = (epochOf(now) + 1) * EPOCH_SECONDS;
-    const moments = [nextEpoch - this.#leadSeconds, nextEpoch];
+    const moments = [now + most, this.#lead.in(epochOf(now)), nextEpoch];
     for (const epoch of this.#epochs.values()) moments.push(epoch.maxNotAfter + QUEUE_TTL_SECONDS);
     const next = Math.min(...moments.filter((moment) => moment > now));
     this.#timer = this.#init.clock.schedule((next - now) * 1000, () => {
@@ -170,7 +183,6 @@ export class RecordKeeper {
 
   /** A live record in this epoch with the body of today's options: the stored one, or a new one. */
   async #publishIn(number: number): Promise<void> {
-    const fresh = !this.#epochs.has(number);
     const epoch = this.#epoch(number);
     const fitting = epoch.prekeys.find((prekey) => equalBytes(prekey.body, this.#bodyOf(prekey.secret)));
     const grace = (number + 1) * EPOCH_SECONDS + NOT_AFTER_GRACE_SECONDS;
@@ -181,12 +193,8 @@ export class RecordKeeper {
       if (!this.#announced.has(number)) this.#announce(epoch);
       return;
     }
-    const writes: StoreWrite[] = [];
     const prekey = fitting ?? this.#newPrekey(number, epoch);
-    if (!fitting) {
-      this.#adopt(epoch, prekey);
-      writes.push(this.#init.store.writePrekey(prekey));
-    }
+    if (!fitting) this.#adopt(epoch, prekey);
     const sealed = sealRecord({
       id: epoch.keys.id,
       owner: epoch.owner.publicKey,
@@ -197,10 +205,10 @@ export class RecordKeeper {
       random: this.#init.random,
       sign: epoch.owner.sign,
     });
-    writes.push(this.#replace(epoch, sealed));
-    await this.#init.store.commit(writes);
+    // With its prekey, also one that is there: an earlier attempt to store it may have failed.
+    await this.#replace([[epoch, sealed]], [this.#init.store.writePrekey(prekey)]);
     if (this.#aborter.signal.aborted) return;
-    if (fresh) this.#attach(epoch);
+    this.#attach(epoch);
     this.#announce(epoch);
   }
 
@@ -233,11 +241,18 @@ export class RecordKeeper {
     return encodeRecord({ ...place, nonce, sealed: new Uint8Array(0) }, owner.sign);
   }
 
-  #replace(epoch: Epoch, bytes: Uint8Array): StoreWrite {
-    epoch.record = decodeRecord(bytes);
-    epoch.maxNotAfter = Math.max(epoch.maxNotAfter, epoch.record.notAfter);
-    const { maxNotAfter } = epoch;
-    return this.#init.store.writeRecord({ epoch: epoch.keys.epoch, bytes, maxNotAfter });
+  /** Stores, and only then takes for true. */
+  async #replace(changes: readonly (readonly [Epoch, Uint8Array])[], more: readonly StoreWrite[] = []): Promise<void> {
+    const next = changes.map(([epoch, bytes]) => {
+      const record = decodeRecord(bytes);
+      return { epoch, record, bytes, maxNotAfter: Math.max(epoch.maxNotAfter, record.notAfter) };
+    });
+    const { store } = this.#init;
+    const writes = next.map(({ epoch, bytes, maxNotAfter }) =>
+      store.writeRecord({ epoch: epoch.keys.epoch, bytes, maxNotAfter }),
+    );
+    if (writes.length + more.length > 0) await store.commit([...more, ...writes]);
+    for (const { epoch, record, maxNotAfter } of next) Object.assign(epoch, { record, maxNotAfter });
   }
 
   #epoch(number: number): Epoch {
@@ -251,7 +266,8 @@ export class RecordKeeper {
       this.#init.onEvent('restored');
     });
     const inbox = makeInbox(keys, keys.inbox(owner.publicKey), () => restorer.lost());
-    const epoch: Epoch = { keys, owner, inbox, restorer, watches: [], record: undefined, maxNotAfter: 0, prekeys: [] };
+    const nothing = { watches: [], attached: false, record: undefined, maxNotAfter: 0, prekeys: [] };
+    const epoch: Epoch = { keys, owner, inbox, restorer, ...nothing };
     this.#epochs.set(number, epoch);
     return epoch;
   }
@@ -259,6 +275,8 @@ export class RecordKeeper {
   /** Inbox first, record after: whoever hears of the record can be heard. */
   #attach(epoch: Epoch): void {
     const { keys } = epoch;
+    if (epoch.attached) return;
+    epoch.attached = true;
     for (const namespace of this.#init.namespaces) {
       epoch.inbox.subscribe(namespace);
       epoch.restorer.add(namespace);
@@ -308,12 +326,19 @@ export class RecordKeeper {
       this.#onOther(epoch, heard);
       return;
     }
-    const newer = heard && heard.seq >= record.seq && equalBytes(heard.id, epoch.keys.id) && verifyRecord(heard);
-    if (newer) this.#overtake(epoch, heard!.seq);
+    const newer = heard && heard.seq >= record.seq && equalBytes(heard.id, epoch.keys.id);
+    if (newer && this.#checks.take() && verifyRecord(heard!)) this.#onOwn(epoch, heard!);
     else if (namespace.unchecked) epoch.restorer.lost(namespace);
   }
 
-  /** Only our own seed signs so: this store was restored from a backup. We go on above what is out there. */
+  /** Only our own seed signs so: this store was restored from a backup. What was used up stays so. */
+  #onOwn(epoch: Epoch, heard: RecordEnvelope): void {
+    this.#overtake(epoch, heard.seq);
+    if (tombstoneReason(heard, epoch.keys.macKey) === 'consumed' && this.#takenBack !== 'consumed')
+      this.#init.onConsumed();
+  }
+
+  /** We go on above what is out there. */
   #overtake(epoch: Epoch, seq: number): void {
     this.#queue(async () => {
       const { record, keys, owner } = epoch;
@@ -330,7 +355,7 @@ export class RecordKeeper {
             random: this.#init.random,
             sign: owner.sign,
           });
-      await this.#init.store.commit([this.#replace(epoch, bytes)]);
+      await this.#replace([[epoch, bytes]]);
       this.#announce(epoch);
     }).catch((error: unknown) => this.#warn('the record could not be renewed', error));
   }
@@ -339,7 +364,7 @@ export class RecordKeeper {
   #onOther(epoch: Epoch, heard: RecordEnvelope): void {
     const name = toHex(heard.owner);
     if (this.#others.has(name) || this.#others.size >= 64 || heard.tombstone) return;
-    if (heard.notAfter <= this.#seconds() || !verifyRecord(heard)) return;
+    if (heard.notAfter <= this.#seconds() || !this.#checks.take() || !verifyRecord(heard)) return;
     try {
       openRecord(heard, epoch.keys.recordKey);
     } catch {
@@ -351,10 +376,7 @@ export class RecordKeeper {
 
   async #forget(number: number, epoch: Epoch): Promise<void> {
     await this.#init.store.commit(this.#init.store.forgetEpoch(number));
-    for (const prekey of epoch.prekeys) {
-      wipe(prekey.secret);
-      this.#init.onPrekeyGone(prekey.name);
-    }
+    for (const { name } of epoch.prekeys) this.#init.onPrekeyGone(name);
     this.#release(epoch);
     this.#epochs.delete(number);
     this.#announced.delete(number);
@@ -364,6 +386,7 @@ export class RecordKeeper {
     epoch.restorer.close();
     epoch.inbox.close();
     for (const watch of epoch.watches) watch.close();
+    for (const { secret } of epoch.prekeys) wipe(secret);
     epoch.keys.wipe();
   }
 

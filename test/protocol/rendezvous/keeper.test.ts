@@ -1,0 +1,115 @@
+/** The records of a publication when the store fails, the clock jumps, or an old store comes back. */
+import { RdvError } from '@rdv/protocol/core/errors';
+import { MemoryStore } from '@rdv/protocol/core/memory-store';
+import type { StoreWrite } from '@rdv/protocol/core/ports';
+import { decodeRecord } from '@rdv/protocol/record/envelope';
+import { LeadMoment } from '@rdv/protocol/rendezvous/lead-moment';
+import { describe, expect, it } from 'vitest';
+import { testOwner, testRecord } from '../../contract/records.js';
+import { NOON_MS, Rig, random } from './rig.js';
+
+const DAY_MS = 86_400_000;
+
+class FailingStore extends MemoryStore {
+  fails = false;
+  override async commit(writes: readonly StoreWrite[]): Promise<void> {
+    if (this.fails) throw new RdvError('store', 'full');
+    await super.commit(writes);
+  }
+}
+
+const recordsOf = (rig: Rig, epoch: number) => rig.hub.records(rig.tag.epoch(epoch).id).map(decodeRecord);
+const epochNow = (rig: Rig): number => Math.floor(rig.clock.now() / DAY_MS);
+
+describe('records', () => {
+  it('of the next day come all the same when the store failed at the change, and are answered', async () => {
+    const rig = new Rig();
+    const store = new FailingStore();
+    await rig.publish({}, { store });
+    store.fails = true;
+    await rig.clock.advance(DAY_MS / 2 + 60_000);
+    expect(recordsOf(rig, epochNow(rig))).toHaveLength(0);
+    store.fails = false;
+    await rig.clock.advance(60_000);
+    expect(recordsOf(rig, epochNow(rig))).toHaveLength(1);
+    await rig.clock.advance(2 * 3_600_000);
+    const conversation = await rig.settle(rig.respond());
+    expect(conversation.state).toBe('open');
+  });
+
+  it('are taken back in the end when the store failed while they were to be', async () => {
+    const rig = new Rig();
+    const store = new FailingStore();
+    const publication = await rig.publish({}, { store });
+    await rig.clock.advance(100);
+    store.fails = true;
+    await expect(publication.unpublish()).rejects.toMatchObject({ code: 'store' });
+    expect(publication.status.lifecycle).toBe('published');
+    store.fails = false;
+    await publication.unpublish();
+    await rig.clock.advance(100);
+    expect(recordsOf(rig, epochNow(rig)).map(({ tombstone }) => tombstone)).toEqual([true]);
+  });
+
+  it('of a used-up single-shot stay taken back when an old store comes back', async () => {
+    const rig = new Rig({ unchecked: true });
+    const store = new MemoryStore();
+    const publication = await rig.publish({ lifecycle: 'single' }, { store });
+    await rig.clock.advance(100);
+    const backup = store.snapshot();
+    await rig.settle(rig.respond());
+    await rig.clock.advance(1000);
+    await publication.close();
+    const { handle } = publication;
+    const again = await rig.publish({ lifecycle: 'single', handle }, { store: new MemoryStore(backup) });
+    await rig.clock.advance(5000);
+    expect(again.status.lifecycle).toBe('consumed');
+    expect(recordsOf(rig, epochNow(rig)).map(({ tombstone }) => tombstone)).toEqual([true]);
+    await expect(rig.settle(rig.respond())).rejects.toMatchObject({ code: 'refused' });
+  });
+
+  it('of strangers under the id cost a bounded number of signatures', async () => {
+    const rig = new Rig({ unchecked: true });
+    const events: string[] = [];
+    const publication = await rig.publish();
+    publication.onEvent((event) => events.push(event));
+    await rig.clock.advance(100);
+    const epoch = epochNow(rig);
+    const { id } = rig.tag.epoch(epoch);
+    const [own] = recordsOf(rig, epoch);
+    const forger = testOwner();
+    const notAfter = Math.floor(rig.clock.now() / 1000) + 3600;
+    const forged = testRecord({ id, owner: { ...forger, publicKey: own!.owner }, seq: own!.seq + 9, notAfter });
+    const started = performance.now();
+    for (let i = 0; i < 5000; i++) {
+      const copy = forged.slice();
+      copy[copy.length - 1]! ^= i;
+      rig.hub.overwrite(id, own!.owner, copy);
+    }
+    await rig.clock.advance(1000);
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(recordsOf(rig, epoch).some((record) => record.seq === own!.seq)).toBe(true);
+    expect(events).toContain('restored');
+  });
+
+  it('of a limit that was lowered are full at once', async () => {
+    const rig = new Rig();
+    const store = new MemoryStore();
+    const publication = await rig.publish({ lifecycle: { limit: 9 } }, { store });
+    for (let i = 0; i < 3; i++) await rig.settle(rig.respond());
+    await publication.close();
+    const again = await rig.publish({ lifecycle: { limit: 2 }, handle: publication.handle }, { store });
+    await expect(rig.settle(rig.respond())).rejects.toMatchObject({ code: 'refused', reason: 'full' });
+    expect(again.status.accepted).toBe(3);
+  });
+});
+
+it('the moment before the change is another one every day, within its bounds', () => {
+  const moment = new LeadMoment(random);
+  const leads = Array.from({ length: 200 }, (_, epoch) => (epoch + 1) * 86_400 - moment.in(epoch));
+  expect(Math.min(...leads)).toBeGreaterThanOrEqual(600);
+  expect(Math.max(...leads)).toBeLessThanOrEqual(3600);
+  expect(new Set(leads).size).toBeGreaterThan(150);
+  expect(moment.in(199)).toBe(moment.in(199));
+  expect(NOON_MS % DAY_MS).toBe(DAY_MS / 2);
+});
