@@ -7,6 +7,7 @@ import { equalBytes, toHex, wipe } from '../core/bytes.js';
 import { EPOCH_SECONDS, KEY_BYTES, NOT_AFTER_GRACE_SECONDS, QUEUE_TTL_SECONDS } from '../core/constants.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
+import { type Rate, TokenBucket } from '../core/token-bucket.js';
 import type { BridgePolicy, Namespace, RecordListener, Watch } from '../namespace/port.js';
 import { openRecord, sealRecord } from '../record/body.js';
 import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
@@ -17,7 +18,6 @@ import { LeadMoment } from './lead-moment.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
 import type { PublicationStore, StoredPrekey } from './publication-store.js';
 import { Restorer } from './restorer.js';
-import { type Rate, TokenBucket } from './token-bucket.js';
 
 /** After a failure. */
 const RETRY_SECONDS = 30;
@@ -327,7 +327,7 @@ export class RecordKeeper {
       return;
     }
     const newer = heard && heard.seq >= record.seq && equalBytes(heard.id, epoch.keys.id);
-    if (newer && this.#checks.take() && verifyRecord(heard!)) this.#onOwn(epoch, heard!);
+    if (newer && this.#checks.take() === 0 && verifyRecord(heard!)) this.#onOwn(epoch, heard!);
     else if (namespace.unchecked) epoch.restorer.lost(namespace);
   }
 
@@ -364,7 +364,7 @@ export class RecordKeeper {
   #onOther(epoch: Epoch, heard: RecordEnvelope): void {
     const name = toHex(heard.owner);
     if (this.#others.has(name) || this.#others.size >= 64 || heard.tombstone) return;
-    if (heard.notAfter <= this.#seconds() || !this.#checks.take() || !verifyRecord(heard)) return;
+    if (heard.notAfter <= this.#seconds() || this.#checks.take() > 0 || !verifyRecord(heard)) return;
     try {
       openRecord(heard, epoch.keys.recordKey);
     } catch {
