@@ -54,15 +54,21 @@ export interface ClockGuard {
   close(): void;
 }
 
-/** Checks once, and from then on stores the time every 15 minutes while it is believed. */
+/** Checks at the start, and while in doubt whenever asked; stores the time every 15 minutes while it is believed. */
 export function guardClock(
   ports: { readonly clock: Clock; readonly store: Store; readonly log: Logger },
   options: { readonly trust: boolean; readonly evidence?: Partial<ClockEvidence> },
 ): ClockGuard {
   const stored = ports.store.get(STORE_KEY);
   const lastMs = stored ? Number(new TextDecoder().decode(stored)) * 1000 : undefined;
-  const evidence: ClockEvidence = { nowMs: ports.clock.now(), lastMs, ...systemEvidence(), ...options.evidence };
-  const doubt = options.trust ? undefined : clockDoubt(evidence);
+  const gather = (): ClockEvidence => ({
+    nowMs: ports.clock.now(),
+    lastMs,
+    ...systemEvidence(),
+    ...options.evidence,
+  });
+  const evidence = gather();
+  let doubt = options.trust ? undefined : clockDoubt(evidence);
   if (doubt) ports.log.error(`the clock cannot be believed: ${doubt}; set it (timedatectl), or use --trust-clock`);
   else if (evidence.synchronised === undefined && !evidence.hasRtc && !options.trust) {
     ports.log.warn('nothing says whether the clock is right: if nobody finds this node, check its time');
@@ -74,7 +80,17 @@ export function guardClock(
     timer = ports.clock.schedule(STORE_EVERY_MS, keep);
   };
   if (!doubt) keep();
-  return { doubt, close: () => timer.cancel() };
+  return {
+    get doubt() {
+      // Looked at again each time: the clock may have been set since.
+      if (doubt) {
+        doubt = clockDoubt(gather());
+        if (!doubt) keep();
+      }
+      return doubt;
+    },
+    close: () => timer.cancel(),
+  };
 }
 
 /** The error for commands that would publish. */

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
-import { RdvError } from '@rdv/protocol/core/errors';
+import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger, Random } from '@rdv/protocol/core/ports';
 import type { NodeApi, PublishRequest, RespondRequest, ScanRequest } from './api.js';
 import { errorLine } from './control-protocol.js';
@@ -51,16 +51,15 @@ export async function serveControl(
     await lines.write({ ok: publication.info });
     const commands = (async () => {
       for (;;) {
-        const line = await lines.read();
-        if (line?.['unpublish'] === true) {
-          await publication.unpublish();
-          await lines.write({ unpublished: true });
-        } else {
-          await publication.close();
-          return;
-        }
+        // What cannot be read, or cannot be done, is that program's loss: it must not take the node along.
+        const line = await lines.read().catch(() => undefined);
+        if (line?.['unpublish'] !== true) break;
+        const said = await publication.unpublish().then(() => ({ unpublished: true }), errorLine);
+        await lines.write(said).catch(() => {});
       }
+      await publication.close();
     })();
+    commands.catch((error: unknown) => ports.log.warn('a publication did not close', { code: toRdvError(error).code }));
     for await (const conversation of publication.conversations) {
       const token = toHex(ports.random(16));
       waiting.set(token, conversation);

@@ -1,5 +1,6 @@
 /** The publications of a node: opened, taken up again from the store, listed, taken back. */
 import type { Conversation } from '@rdv/protocol/conversation/api';
+import { toHex } from '@rdv/protocol/core/bytes';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
@@ -45,6 +46,8 @@ export class Publications {
   readonly #options: PublicationsOptions;
   readonly #book: PublicationBook;
   readonly #active = new Map<string, Active>();
+  /** Marks of tags being opened or taken back: two publishers of one stored publication would be two who decide. */
+  readonly #changing = new Set<string>();
 
   constructor(options: PublicationsOptions) {
     this.#options = options;
@@ -57,6 +60,27 @@ export class Publications {
       throw new RdvError('quota', `a node serves ${PUBLICATIONS_MAX} publications at most`);
     const secret = await TagSecret.fromTag(parseTag(request.tag), realmOf(request.realm));
     const mark = await this.#book.mark(secret);
+    return this.#alone(mark, () => this.#open(request, secret, mark, signal));
+  }
+
+  /** @throws RdvError `busy` while something else is done with the same tag */
+  async #alone<T>(mark: Uint8Array, work: () => Promise<T>): Promise<T> {
+    const name = toHex(mark);
+    if (this.#changing.has(name)) throw new RdvError('busy', 'this tag is being published or taken back already');
+    this.#changing.add(name);
+    try {
+      return await work();
+    } finally {
+      this.#changing.delete(name);
+    }
+  }
+
+  async #open(
+    request: PublishRequest,
+    secret: TagSecret,
+    mark: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenPublication> {
     const known = this.#stored(mark);
     if (known && this.#active.has(known.handle)) {
       throw new RdvError('busy', `this node publishes that tag already, as ${known.handle}: see "rdv list"`);
@@ -207,7 +231,13 @@ export class Publications {
       );
     }
     const secret = await TagSecret.fromTag(parseTag(target.tag), realmOf(target.realm));
-    const entry = this.#stored(await this.#book.mark(secret));
+    const mark = await this.#book.mark(secret);
+    await this.#alone(mark, () => this.#takeBack(secret, mark));
+    secret.wipe();
+  }
+
+  async #takeBack(secret: TagSecret, mark: Uint8Array): Promise<void> {
+    const entry = this.#stored(mark);
     const active = entry && this.#active.get(entry.handle);
     if (active) return active.publication.unpublish();
     if (!entry) throw new RdvError('not-published', 'this node has not published that tag: see "rdv list"');
@@ -217,9 +247,11 @@ export class Publications {
       { lifecycle: asOption(entry.lifecycle), handle: entry.handle },
       { ...this.#options.ports, store: this.#options.store, namespaces },
     );
-    await publication.unpublish();
-    await publication.close();
-    secret.wipe();
+    try {
+      await publication.unpublish();
+    } finally {
+      await publication.close();
+    }
   }
 
   async close(): Promise<void> {

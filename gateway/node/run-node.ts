@@ -13,6 +13,7 @@ import { openFileStore } from './file-store.js';
 import { execHandler } from './handlers/exec.js';
 import type { Handler } from './handlers/handler.js';
 import { replyHandler } from './handlers/reply.js';
+import { serveAll } from './handlers/serve-all.js';
 import { socketHandler } from './handlers/socket.js';
 import { type LogLevel, openLogger } from './logger.js';
 import { Node } from './node.js';
@@ -65,10 +66,7 @@ async function serve(node: Node, entry: PublicationConfig, log: Logger): Promise
   const { handle } = publication.info;
   log.info('published', { handle, handler: handler.kind });
   void (async () => {
-    for await (const conversation of publication.conversations) {
-      log.info('conversation open', { handle });
-      void handler.serve(conversation).then((how) => log.info('conversation over', { handle, how }));
-    }
+    await serveAll(publication.conversations, handler, log, handle);
     log.info('publication over', { handle });
   })().catch((error: unknown) => log.error('a publication broke', { handle, code: toRdvError(error).code }));
   return () => publication.close();

@@ -1,4 +1,7 @@
-import { type ClockEvidence, clockDoubt } from '@rdv/gateway/node/clock-guard';
+import { type ClockEvidence, clockDoubt, guardClock } from '@rdv/gateway/node/clock-guard';
+import { silentLogger } from '@rdv/protocol/core/logger-silent';
+import { MemoryStore } from '@rdv/protocol/core/memory-store';
+import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { describe, expect, it } from 'vitest';
 
 const good: ClockEvidence = {
@@ -23,4 +26,19 @@ describe('clock', () => {
     if (told === undefined) expect(doubt).toBeUndefined();
     else expect(doubt).toContain(told);
   });
+});
+
+it('a node in doubt publishes once its clock has been set, and stores the time only then', async () => {
+  const clock = new VirtualClock(1_000_000_000_000);
+  const store = new MemoryStore();
+  const guard = guardClock(
+    { clock, store, log: silentLogger },
+    { trust: false, evidence: { buildMs: 1_000_000_600_000, hasRtc: true, synchronised: undefined } },
+  );
+  expect(guard.doubt).toBeDefined();
+  expect(store.list('')).toHaveLength(0);
+  await clock.advance(700_000);
+  expect(guard.doubt).toBeUndefined();
+  expect(store.list('')).toHaveLength(1);
+  guard.close();
 });

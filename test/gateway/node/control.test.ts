@@ -214,4 +214,14 @@ describe('control socket', () => {
   it('says what to do when no node runs', async () => {
     await expect(new ControlClient(join(directory, 'none.sock')).list()).rejects.toThrow('rdv run');
   });
+
+  it('outlives a program that publishes and then says what is no JSON', async () => {
+    const socket = createConnection({ path });
+    socket.write('{"op":"publish","request":{}}\n{"op":\n');
+    const heard: string[] = [];
+    socket.on('data', (chunk) => heard.push(String(chunk)));
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(heard.join('')).toContain('"ok"');
+    expect(await nodeAnswers(path)).toBe(true);
+  });
 });
