@@ -79,3 +79,8 @@ export const NOTIFY_UUID = '209ee918-cc35-417a-b7df-c47dcc998c06';
 export const GATT_PAYLOAD_BYTES = 244;
 /** §9: a queue frame or record is never longer on any link. */
 export const LINK_MESSAGE_MAX_BYTES: number = 16 * 1024;
+
+/** §6: chains of certificates, and the files of revocation lists that an administrator gives. */
+export const CERTIFICATE_CHAIN_MAX = 4;
+export const CERTIFICATE_CHAIN_MAX_BYTES = 8192;
+export const CRL_MAX_BYTES: number = 1024 * 1024;

@@ -54,15 +54,23 @@ export type CertificateFailure =
   | 'unknown-root'
   | 'certificate-expired'
   | 'certificate-not-yet-valid'
-  /** An issuer that is no CA, or whose path length or key usage does not allow the certificate below it. */
+  /** An issuer that is no CA, or whose key usage does not allow it to sign certificates. */
   | 'not-a-ca'
-  /** The leaf's key usage does not allow signatures. */
+  /** An issuer allows fewer CAs below it. */
+  | 'path-too-long'
+  /** The leaf's key usage does not allow signatures, or a certificate is for an unrelated purpose. */
   | 'key-usage'
   | 'revoked'
-  /** A given CRL of an issuer in the chain is not signed by it, or out of date. */
+  /** A given CRL of an issuer in the chain cannot be read, is partial, or is not signed by that issuer. */
   | 'bad-crl'
-  /** A key or signature algorithm that RDV does not take. */
-  | 'unsupported-algorithm';
+  /** No given CRL of an issuer in the chain is up to date. */
+  | 'crl-expired'
+  /** A key of another kind, size or exponent than RDV takes. */
+  | 'weak-key'
+  /** A signature algorithm that RDV does not take. */
+  | 'unsupported-algorithm'
+  /** A critical extension that is not processed, or a restriction of names. */
+  | 'unsupported-extension';
 
 /** The other end did not prove to be who it should be. `reason` says why, the message what to do. */
 export class IdentityError extends AuthenticationError {
