@@ -16,7 +16,8 @@ export function createProgram(version: string): Command {
   const program = new Command('rdv')
     .description('Rendezvous over Bluetooth LE and the internet: meet by a tag, talk end-to-end encrypted.')
     .version(version)
-    .showHelpAfterError('(add --help for usage)')
+    // Its errors are reported like all others, in one line: see main.ts.
+    .configureOutput({ outputError: () => {} })
     .addHelpText('after', `\n${EXIT_HELP}`);
   publishCommand(program.command('publish'));
   respondCommand(program.command('respond'));

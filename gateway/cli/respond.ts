@@ -5,15 +5,20 @@
 import { createInterface } from 'node:readline';
 import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
 import { utf8 } from '@rdv/protocol/core/bytes';
-import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { pipeConversation } from '../node/pipe-conversation.js';
 import type { Command } from './commander.js';
+import { checkEnd, checkPipe } from './conversation-end.js';
 import { duration, type Output } from './output.js';
 import {
   type NamespaceOptions,
   openNodeApi,
+  operandAndNamespaces,
   outputOf,
+  repeated,
   sasText,
+  tellNamespace,
+  tellReachability,
   untilInterrupted,
   withNamespaceOptions,
 } from './shared.js';
@@ -29,6 +34,8 @@ interface RespondOptions extends NamespaceOptions {
 /** Lines to messages and messages to lines, until both ends have ended. */
 export async function talk(conversation: Conversation, out: Output): Promise<CloseReason> {
   const typed = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' });
+  // The terminal is in raw mode here: Ctrl-C arrives as a key.
+  typed.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   typed.prompt();
   typed.on('line', (line) => {
     conversation.send(utf8(line)).then(
@@ -52,20 +59,6 @@ export async function talk(conversation: Conversation, out: Output): Promise<Clo
   return reason;
 }
 
-/** @throws RdvError for every end but the clean one */
-export function checkEnd(reason: CloseReason): void {
-  if (reason === 'finished') return;
-  const told: Readonly<Record<Exclude<CloseReason, 'finished'>, string>> = {
-    aborted: 'the conversation was broken off here',
-    'peer-aborted': 'the other end broke the conversation off',
-    'sas-mismatch': 'the commitment of the responder does not match: somebody is in between',
-    'state-lost': 'one end has lost the state of the conversation',
-    'protocol-violation': 'the other end broke the protocol',
-    expired: 'the conversation was idle for too long',
-  };
-  throw new RdvError(reason === 'state-lost' ? 'state-lost' : 'closed', told[reason]);
-}
-
 /** Sends `messages`, prints what comes, ends: for scripts that want no pipe. */
 async function exchange(conversation: Conversation, messages: readonly string[], out: Output): Promise<CloseReason> {
   const sending = (async () => {
@@ -73,21 +66,28 @@ async function exchange(conversation: Conversation, messages: readonly string[],
     await conversation.end();
   })();
   sending.catch(() => {});
-  for await (const message of conversation) {
-    const text = new TextDecoder().decode(message);
-    out.result({ event: 'message', text, base64: Buffer.from(message).toString('base64') }, text);
+  try {
+    for await (const message of conversation) {
+      const text = new TextDecoder().decode(message);
+      out.result({ event: 'message', text, base64: Buffer.from(message).toString('base64') }, text);
+    }
+    await sending;
+  } catch {
+    // How it ended is told by `closed`.
   }
-  await sending;
   return conversation.closed;
 }
 
-async function respond(argument: string | undefined, options: RespondOptions): Promise<void> {
+async function respond(operand: string | undefined, given: RespondOptions): Promise<void> {
+  const { argument, options } = operandAndNamespaces(operand, given);
   const out = outputOf(options);
   const timeoutMs = Number(options.timeout) * 1000;
   if (!(timeoutMs > 0 && timeoutMs <= 86_400_000))
-    throw new InvalidArgumentError('--timeout must be 1 to 86400 seconds');
+    throw new InvalidArgumentError('--timeout must be more than 0 and at most 86400 seconds');
+  if (argument === '-' && !options.message)
+    throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file, or -m');
   const tag = await readTagText({ argument, file: options.tagFile });
-  const interrupted = untilInterrupted();
+  const { signal } = untilInterrupted();
   const { api } = await openNodeApi(options, { store: false, namespaces: true });
   try {
     const started = performance.now();
@@ -101,24 +101,37 @@ async function respond(argument: string | undefined, options: RespondOptions): P
         noWait: !options.wait,
         hello: options.hello === undefined ? undefined : utf8(options.hello),
       },
-      interrupted.signal,
+      signal,
+      (note) => {
+        if (note.state === 'down') tellNamespace(out, note);
+      },
     );
-    interrupted.signal.addEventListener('abort', () => void conversation.close());
+    tellReachability(out, conversation);
+    const breakOff = (): void => void conversation.close();
+    if (signal.aborted) breakOff();
+    signal.addEventListener('abort', breakOff);
     const tookMs = Math.round(performance.now() - started);
+    const hello = conversation.hello && new TextDecoder().decode(conversation.hello);
     out.progress(
       'open',
-      { tookMs, trust: 'anonymous', sas: conversation.sas ?? null },
-      `open after ${duration(tookMs)} · anonymous publisher · compare aloud: ${sasText(conversation.sas)}`,
+      { tookMs, trust: 'anonymous', sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
+      `open after ${duration(tookMs)} · anonymous publisher · compare aloud: ${sasText(conversation.sas)}${hello === undefined ? '' : `\nhello: ${hello}`}`,
     );
-    let reason: CloseReason;
-    if (options.message) reason = await exchange(conversation, options.message, out);
-    else if (process.stdin.isTTY) reason = await talk(conversation, out);
-    else reason = await pipeConversation(conversation, process.stdin, process.stdout);
-    checkEnd(reason);
+    if (options.message) checkEnd(await exchange(conversation, options.message, out), signal);
+    else if (process.stdin.isTTY) checkEnd(await talk(conversation, out), signal);
+    else checkPipe(await pipeConversation(conversation, process.stdin, process.stdout), signal);
   } finally {
     await api.close();
   }
 }
+
+const HELP = `
+As a pipe, the end of the input says that nothing more comes from here; the command ends when both ends have said so.
+
+Examples:
+  rdv respond "billboard on Rte. 101" -n mqtt://broker.example
+  rdv respond --tag-file tag -n ble: --adapter hci0 -m "Which door is it?"
+  rdv respond "$(cat tag)" -n mqtt://broker.example -n ble: --adapter hci0 < question > answer`;
 
 export function respondCommand(command: Command): Command {
   return withNamespaceOptions(command)
@@ -126,6 +139,7 @@ export function respondCommand(command: Command): Command {
     .option('--timeout <seconds>', 'give up after this long without an answer', '60')
     .option('--no-wait', 'fail at once (exit code 3) when nobody has published the tag')
     .option('--hello <text>', 'say this inside the handshake (≤ 512 bytes; not forward-secret)')
-    .option('-m, --message <text...>', 'send these messages, print the answers, and end')
+    .option('-m, --message <text>', 'send this (repeat it for several), print the answers, and end', repeated)
+    .addHelpText('after', HELP)
     .action(respond);
 }

@@ -14,6 +14,8 @@ async function run(options: RunOptions): Promise<void> {
   const out = outputOf(options);
   const config = readConfigFile(resolve(options.config));
   if (options.check) {
+    const { planPublications } = await import('../node/planned-publications.js');
+    planPublications(config);
     out.result({ valid: true }, `${options.config} is valid`);
     return;
   }
@@ -38,11 +40,31 @@ async function run(options: RunOptions): Promise<void> {
   );
 }
 
+const HELP = `
+The file, in YAML; README.md and gateway/examples/ have more:
+  version: 1
+  state: /var/lib/rdv              # default: --state, $RDV_STATE, ~/.local/state/rdv
+  namespaces: ['mqtt://broker.example']
+  roles:
+    beacon: {adapter: hci0}        # advertises, and serves who comes
+    gateway: {adapter: hci1, namespace: 'mqtt://broker.example'}
+  publications:
+    - tag: billboard on Rte. 101   # or tag-file: PATH
+      lifecycle: unlimited         # or single, or {limit: 7}
+      ttl: 7d
+      namespaces: ['ble:']         # default: those of the file
+      bridge: trusted              # or none, any
+      handler: {reply: Open 8 to 20.}   # or {exec: COMMAND}, or {socket: /run/desk.sock}
+
+It prints one line when everything is up, and logs to standard error. SIGINT and SIGTERM stop it: records stay on
+the namespaces until they expire, and the next start takes everything up again.`;
+
 export function runCommand(command: Command): Command {
   return withCommonOptions(command)
     .description('run a node: beacon and gateway roles and publications from a file')
     .option('-c, --config <file>', 'configuration file', 'rdv.yaml')
     .option('--check', 'only check the file')
     .option('--trust-clock', 'believe the clock of this machine whatever speaks against it')
+    .addHelpText('after', HELP)
     .action(run);
 }

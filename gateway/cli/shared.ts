@@ -1,10 +1,12 @@
 /** Options and set-up that several commands share. */
+import type { Conversation } from '@rdv/protocol/conversation/api';
 import { RdvError } from '@rdv/protocol/core/errors';
-import type { NodeApi } from '../node/api.js';
+import type { NamespaceNote, NodeApi } from '../node/api.js';
 import { ControlClient } from '../node/control-client.js';
 import { nodeAnswers } from '../node/control-server.js';
 import { nodePaths } from '../node/paths.js';
 import { type Command, Option } from './commander.js';
+import { EXIT } from './exit-codes.js';
 import { createOutput, type Output } from './output.js';
 
 export interface CommonOptions {
@@ -36,7 +38,10 @@ export function withCommonOptions(command: Command): Command {
 
 export function withTagOptions(command: Command): Command {
   return withCommonOptions(command)
-    .argument('[tag]', 'the tag; "-" reads standard input, nothing asks for it')
+    .argument(
+      '[tag]',
+      'the tag; "-" reads it from standard input, without one a terminal asks for it; after "--" it may begin with "-"',
+    )
     .option('--tag-file <file>', 'read the tag from a file')
     .option('--realm <text>', 'realm that keeps deployments apart (0 to 64 bytes)', '');
 }
@@ -46,7 +51,7 @@ export function withNamespaceOptions(command: Command): Command {
     .addOption(
       new Option(
         '-n, --namespace <url...>',
-        'mqtt://, mqtts://, mqtt+ws://, mqtt+wss:// or ble: (several at once)',
+        'where to meet: mqtt://, mqtts://, mqtt+ws://, mqtt+wss:// or ble: (several at once, also by repeating it; default: those of the running node)',
       ).env('RDV_NAMESPACE'),
     )
     .addOption(
@@ -57,16 +62,70 @@ export function withNamespaceOptions(command: Command): Command {
     .option('--trust-clock', 'believe the clock of this machine whatever speaks against it');
 }
 
-/** Aborts at the first SIGINT or SIGTERM; the second one ends the process at once. */
-export function untilInterrupted(): AbortController {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => {
-      process.once(name, () => process.exit(130));
-      controller.abort();
-    });
+/** For options that may be given several times, with one value each. */
+export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+const NAMESPACE = /^(?:ble:|[a-z][a-z0-9+.-]*:\/\/)/i;
+
+/**
+ * `--namespace` takes several values and so would take the tag, too, in `--namespace URL TAG`: what stands last there
+ * and is no URL is the tag. `RDV_NAMESPACE` holds several with spaces between them.
+ */
+export function operandAndNamespaces<T extends NamespaceOptions>(
+  operand: string | undefined,
+  options: T,
+): { readonly argument: string | undefined; readonly options: T } {
+  if (!options.namespace) return { argument: operand, options };
+  const values = options.namespace.flatMap((value) => (NAMESPACE.test(value) ? value.split(/\s+/) : [value]));
+  const last = values.at(-1);
+  if (values.length > 1 && last !== undefined && !NAMESPACE.test(last) && operand === undefined && !options.tagFile) {
+    values.pop();
+    return { argument: last, options: { ...options, namespace: values } };
   }
-  return controller;
+  return { argument: operand, options: { ...options, namespace: values } };
+}
+
+/** A line for people about a namespace that is down, or up again. */
+export function tellNamespace(out: Output, { name, state, why }: NamespaceNote): void {
+  const text = state === 'up' ? `${name}: connected` : `${why ?? `${name}: cannot be reached`}; trying again`;
+  out.progress('namespace', { name, state, ...(why === undefined ? {} : { why }) }, text);
+}
+
+export interface Interruption {
+  /** The first Ctrl-C: begin nothing new; what is open may go on. */
+  readonly signal: AbortSignal;
+  /** SIGTERM, or a second Ctrl-C: break off what is open, too. */
+  readonly stop: AbortSignal;
+}
+
+/** What the peers are told at the second Ctrl-C has this long to leave. */
+const GOODBYE_MS = 1500;
+
+/** From here on SIGINT, SIGTERM and SIGHUP end the command in order; the third one ends the process at once. */
+export function untilInterrupted(): Interruption {
+  const signal = new AbortController();
+  const stop = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    if (signal.signal.aborted) setTimeout(() => process.exit(EXIT.interrupted), GOODBYE_MS);
+    if (signal.signal.aborted || name !== 'SIGINT') stop.abort();
+    signal.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+  return { signal: signal.signal, stop: stop.signal };
+}
+
+/** Says so when the other end falls silent: a conversation outlasts that, and people wonder. */
+export function tellReachability(out: Output, conversation: Conversation): void {
+  let told: string | undefined;
+  conversation.onState((state) => {
+    if (state === 'unreachable') {
+      out.progress('unreachable', {}, 'the other end does not answer at the moment; waiting for it (Ctrl-C gives up)');
+    } else if (state === 'open' && told === 'unreachable') out.progress('reachable', {}, 'the other end is back');
+    told = state;
+  });
 }
 
 /** The node that does the work: the running one of this state directory, or one inside this process. */

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
+import { parseTag } from '@rdv/protocol/tag/tag';
 
 export interface TagSource {
   /** The positional argument; `-` is standard input. */
@@ -36,13 +37,9 @@ export function withoutFinalLineEnd(text: string): string {
 async function readSome(path: string): Promise<Uint8Array> {
   // One byte more than allowed tells "too long" without reading a whole disk.
   const buffer = new Uint8Array(TAG_MAX_BYTES + 3);
-  let handle: Awaited<ReturnType<typeof open>>;
+  let handle: Awaited<ReturnType<typeof open>> | undefined;
   try {
     handle = await open(path, 'r');
-  } catch (cause) {
-    throw new InvalidArgumentError(`cannot read the tag file ${path}: ${(cause as Error).message}`, { cause });
-  }
-  try {
     let length = 0;
     for (;;) {
       const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null);
@@ -50,8 +47,10 @@ async function readSome(path: string): Promise<Uint8Array> {
       if (bytesRead === 0 || length === buffer.length) break;
     }
     return buffer.subarray(0, length);
+  } catch (cause) {
+    throw new InvalidArgumentError(`cannot read the tag file ${path}: ${(cause as Error).message}`, { cause });
   } finally {
-    await handle.close();
+    await handle?.close();
   }
 }
 
@@ -66,8 +65,17 @@ async function readStdin(): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** The tag's text. @throws InvalidArgumentError when there is none and nobody can be asked. */
+/**
+ * The tag's text, well-formed: whoever asks for a tag learns what is wrong with it before anything else happens.
+ * @throws InvalidArgumentError when there is none and nobody can be asked · RdvError `invalid-tag`, `unsupported`
+ */
 export async function readTagText(source: TagSource): Promise<string> {
+  const text = await readText(source);
+  parseTag(text);
+  return text;
+}
+
+async function readText(source: TagSource): Promise<string> {
   if (source.file !== undefined) {
     if (source.argument !== undefined) throw new InvalidArgumentError('give the tag or --tag-file, not both');
     return fromBytes(await readSome(source.file), source.file);

@@ -96,9 +96,25 @@ export interface NodeStatus {
   readonly bridge: Readonly<Record<string, number>> | undefined;
 }
 
+/** Whether a namespace can be used at the moment. It is tried again by itself while it cannot. */
+export interface NamespaceNote {
+  /** Without password. */
+  readonly name: string;
+  readonly state: 'up' | 'down';
+  /** One line for people, where it is down and knows why. */
+  readonly why: string | undefined;
+}
+
+export type OnNamespace = (note: NamespaceNote) => void;
+
 export interface NodeApi {
-  publish(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication>;
-  respond(request: RespondRequest, signal?: AbortSignal): Promise<Conversation>;
+  /** @param onNamespace called until the publication is closed: records reach a namespace when it is up */
+  publish(request: PublishRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<OpenPublication>;
+  /**
+   * @param onNamespace called until somebody answers
+   * @throws RdvError `unreachable` instead of `timeout` or `not-published` when no namespace could be asked
+   */
+  respond(request: RespondRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<Conversation>;
   list(): Promise<readonly PublicationInfo[]>;
   /** By handle, or by the tag itself. @throws RdvError `not-published` */
   unpublish(target: { readonly handle: string } | { readonly tag: string; readonly realm: string }): Promise<void>;

@@ -105,7 +105,7 @@ const schema = v.strictObject({
       gateway: v.optional(
         v.strictObject({
           adapter: text,
-          namespace: url,
+          namespace: v.pipe(url, v.regex(/^mqtt/, 'must be an MQTT broker: the gateway brings what it hears there')),
         }),
       ),
     }),

@@ -4,8 +4,10 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type {
   BeaconHeard,
+  NamespaceNote,
   NodeApi,
   NodeStatus,
+  OnNamespace,
   OpenPublication,
   PublicationInfo,
   PublishRequest,
@@ -15,8 +17,12 @@ import type {
 import { answerOf } from './control-protocol.js';
 import { RemoteConversation } from './conversation-lines.js';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
+import { remotePublication } from './remote-publication.js';
 
-const base64 = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('base64');
+const withHello = (request: PublishRequest | RespondRequest): JsonObject => ({
+  ...request,
+  hello: request.hello && Buffer.from(request.hello).toString('base64'),
+});
 
 export class ControlClient implements NodeApi {
   readonly #path: string;
@@ -26,7 +32,7 @@ export class ControlClient implements NodeApi {
     this.#path = path;
   }
 
-  async #connect(request: JsonObject, signal?: AbortSignal): Promise<JsonLines> {
+  async #connect(request: JsonObject, signal: AbortSignal | undefined): Promise<JsonLines> {
     throwIfAborted(signal);
     const socket = createConnection({ path: this.#path });
     this.#open.add(socket);
@@ -44,7 +50,7 @@ export class ControlClient implements NodeApi {
   }
 
   async #ask(request: JsonObject): Promise<unknown> {
-    const lines = await this.#connect(request);
+    const lines = await this.#connect(request, undefined);
     try {
       return answerOf(await lines.read());
     } finally {
@@ -52,43 +58,47 @@ export class ControlClient implements NodeApi {
     }
   }
 
-  async publish(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication> {
-    const lines = await this.#connect({ op: 'publish', request: { ...request, hello: base64(request.hello) } }, signal);
-    const info = answerOf(await lines.read()) as PublicationInfo;
-    let unpublished: () => void = () => {};
-    const attach = (token: string): Promise<Conversation> =>
-      this.#connect({ op: 'attach', conversation: token }).then((own) => RemoteConversation.open(own));
-    async function* conversations(): AsyncGenerator<Conversation> {
-      for (;;) {
-        const line = await lines.read();
-        if (typeof line?.['conversation'] === 'string') yield await attach(line['conversation']);
-        else if (line?.['unpublished'] === true) unpublished();
-        else {
-          unpublished();
-          return;
-        }
-      }
-    }
-    return {
-      info,
-      conversations: conversations(),
-      async unpublish() {
-        const done = new Promise<void>((resolve) => {
-          unpublished = resolve;
-        });
-        await lines.write({ unpublish: true });
-        await done;
-      },
-      async close() {
-        lines.close();
-      },
-    };
+  async publish(
+    request: PublishRequest,
+    signal?: AbortSignal,
+    onNamespace: OnNamespace = () => {},
+  ): Promise<OpenPublication> {
+    const { lines, answer } = await this.#request({ op: 'publish', request: withHello(request) }, signal, onNamespace);
+    const info = answer as PublicationInfo;
+    return remotePublication(info, lines, onNamespace, async (token) =>
+      RemoteConversation.open(await this.#connect({ op: 'attach', conversation: token }, undefined)),
+    );
   }
 
-  async respond(request: RespondRequest, signal?: AbortSignal): Promise<Conversation> {
-    const lines = await this.#connect({ op: 'respond', request: { ...request, hello: base64(request.hello) } }, signal);
-    answerOf(await lines.read());
+  async respond(
+    request: RespondRequest,
+    signal?: AbortSignal,
+    onNamespace: OnNamespace = () => {},
+  ): Promise<Conversation> {
+    const { lines } = await this.#request({ op: 'respond', request: withHello(request) }, signal, onNamespace);
     return RemoteConversation.open(lines);
+  }
+
+  /** Asks, passes on the notes that come before the answer; `signal` counts until then. */
+  async #request(
+    request: JsonObject,
+    signal: AbortSignal | undefined,
+    onNamespace: OnNamespace,
+  ): Promise<{ readonly lines: JsonLines; readonly answer: unknown }> {
+    const lines = await this.#connect(request, undefined);
+    const giveUp = (): void => lines.close();
+    if (signal?.aborted) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      for (;;) {
+        const line = await lines.read();
+        throwIfAborted(signal);
+        if (line?.['namespace'] === undefined) return { lines, answer: answerOf(line) };
+        onNamespace(line['namespace'] as NamespaceNote);
+      }
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
   }
 
   async list(): Promise<readonly PublicationInfo[]> {

@@ -4,8 +4,9 @@
  *
  *   publish   → {"ok":INFO}, then {"conversation":TOKEN} each; the client attaches to the tokens.
  *               {"unpublish":true} and {"close":true} from the client; {"over":true} ends it.
+ *               {"namespace":NOTE} at any time, also before the answer
  *   attach    → the conversation, see conversation-lines.ts
- *   respond   → {"ok":{}}, then the conversation, see conversation-lines.ts
+ *   respond   → {"namespace":NOTE} at any time before {"ok":{}}, then the conversation, see conversation-lines.ts
  *   list, status, unpublish → {"ok":…}
  *   scan      → {"ok":{}}, then {"heard":…} until the client hangs up
  */

@@ -5,7 +5,7 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger, Random } from '@rdv/protocol/core/ports';
-import type { NodeApi, PublishRequest, RespondRequest, ScanRequest } from './api.js';
+import type { NamespaceNote, NodeApi, PublishRequest, RespondRequest, ScanRequest } from './api.js';
 import { errorLine } from './control-protocol.js';
 import { serveConversation } from './conversation-lines.js';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
@@ -16,6 +16,10 @@ const ATTACH_WITHIN_MS = 10_000;
 
 export interface ControlServer {
   close(): Promise<void>;
+}
+
+function tellNote(lines: JsonLines, note: NamespaceNote): void {
+  void lines.write({ namespace: note }).catch(() => {});
 }
 
 /** Whether a node answers at `path`. */
@@ -47,7 +51,7 @@ export async function serveControl(
   const publish = async (request: PublishRequest, socket: Socket, lines: JsonLines): Promise<void> => {
     const gone = new AbortController();
     socket.once('close', () => gone.abort());
-    const publication = await api.publish(request, gone.signal);
+    const publication = await api.publish(request, gone.signal, (note) => tellNote(lines, note));
     await lines.write({ ok: publication.info });
     const commands = (async () => {
       for (;;) {
@@ -99,6 +103,7 @@ export async function serveControl(
         const conversation = await api.respond(
           { ...rest, ...(hello ? { hello: new Uint8Array(Buffer.from(hello, 'base64')) } : {}) },
           gone.signal,
+          (note) => tellNote(lines, note),
         );
         socket.off('close', onClose);
         await lines.write({ ok: {} });

@@ -52,7 +52,10 @@ export async function takeLock(path: string): Promise<() => Promise<void>> {
 async function removeIfStale(path: string): Promise<void> {
   const holder = await readFile(path, 'latin1').catch(() => '');
   if (isAlive(holder)) {
-    throw new RdvError('busy', `process ${Number.parseInt(holder, 10)} is using this store: stop it, or talk to it`);
+    throw new RdvError(
+      'busy',
+      `process ${Number.parseInt(holder, 10)} is using ${path.replace(/\.lock$/, '')}: stop it, or choose another state directory with --state DIR`,
+    );
   }
   const aside = `${path}.${process.pid}`;
   await rename(path, aside).catch(() => {});

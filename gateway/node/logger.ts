@@ -5,7 +5,9 @@ import { type DestinationStream, pino } from 'pino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-function wrap(inner: pino.Logger, name: string): Logger {
+/** @param root without a scope: two of the same name in one line would be no good JSON */
+function wrap(root: pino.Logger, name: string): Logger {
+  const inner = name ? root.child({ scope: name }) : root;
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: LogFields = {}): void =>
@@ -15,7 +17,7 @@ function wrap(inner: pino.Logger, name: string): Logger {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    scope: (more) => wrap(inner.child({ scope: name ? `${name}/${more}` : more }), name ? `${name}/${more}` : more),
+    scope: (more) => wrap(root, name ? `${name}/${more}` : more),
   };
 }
 

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
-import { RdvError } from '@rdv/protocol/core/errors';
+import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { NodeKey } from '@rdv/protocol/link/peer';
 import { respond } from '@rdv/protocol/rendezvous/respond';
@@ -19,6 +19,7 @@ import type {
   BeaconHeard,
   NodeApi,
   NodeStatus,
+  OnNamespace,
   OpenPublication,
   PublicationInfo,
   PublishRequest,
@@ -29,6 +30,7 @@ import { type BeaconRole, startBeaconRole } from './beacon-role.js';
 import { type ClockGuard, clockError } from './clock-guard.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
+import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
 import { Publications } from './publications.js';
 import { Radios } from './radios.js';
@@ -142,18 +144,19 @@ export class Node implements NodeApi {
     if (doubt) throw clockError(doubt);
   }
 
-  async publish(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication> {
+  async publish(request: PublishRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<OpenPublication> {
     this.#assertClock();
-    return this.#publications.open(request, signal);
+    return this.#publications.open(request, signal, onNamespace);
   }
 
-  async respond(request: RespondRequest, signal?: AbortSignal): Promise<Conversation> {
+  async respond(request: RespondRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<Conversation> {
     const tag = parseTag(request.tag);
     const urls = request.namespaces ?? this.#options.namespaces;
     const [secret, namespaces] = await Promise.all([
       TagSecret.fromTag(tag, realmOf(request.realm)),
       this.#pool.all(urls, 'respond'),
     ]);
+    const notes = onNamespace && noteNamespaces(namespaces, onNamespace);
     try {
       return await respond(
         secret,
@@ -165,7 +168,10 @@ export class Node implements NodeApi {
         },
         { ...this.#options.ports, namespaces },
       );
+    } catch (error) {
+      throw blameNamespaces(toRdvError(error), namespaces);
     } finally {
+      notes?.close();
       secret.wipe();
     }
   }

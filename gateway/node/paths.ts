@@ -1,7 +1,7 @@
 /** Where a node keeps what it keeps. One state directory is one node. */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { RdvError } from '@rdv/protocol/core/errors';
 
 export interface NodePaths {
@@ -29,10 +29,17 @@ export function nodePaths(explicit: string | undefined): NodePaths {
   };
 }
 
+/** Step by step: Node's own `recursive` never returns where the kernel refuses with ENOENT, as in /proc. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}
+
 /** Makes the state directory, readable by its owner alone. @throws RdvError `store` */
 export function ensureStateDirectory(paths: NodePaths): void {
   try {
-    mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+    makeDirectory(paths.directory);
     chmodSync(paths.directory, 0o700);
   } catch (cause) {
     throw new RdvError(

@@ -7,12 +7,28 @@ import type { Readable, Writable } from 'node:stream';
 import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
 import { RdvError } from '@rdv/protocol/core/errors';
 
-/** Resolves with how the conversation ended, after the last byte was written to `output`. */
+export interface PipeEnd {
+  readonly reason: CloseReason;
+  /** What broke it off here, if something did: a stream's error (EPIPE: the reader left), or the conversation's. */
+  readonly failure: unknown;
+}
+
+/**
+ * Resolves with how the conversation ended, after the last byte was written to `output`, which is ended unless it is
+ * the standard output of the process. Never rejects.
+ */
 export async function pipeConversation(
   conversation: Conversation,
   input: Readable,
   output: Writable,
-): Promise<CloseReason> {
+): Promise<PipeEnd> {
+  let failure: unknown;
+  // A reader that goes away or a conversation that breaks ends both directions.
+  const abort = async (error: unknown): Promise<void> => {
+    failure ??= error;
+    await conversation.close();
+  };
+  output.on('error', abort);
   const inward = (async () => {
     try {
       for await (const message of conversation) {
@@ -21,23 +37,16 @@ export async function pipeConversation(
     } finally {
       if (output !== process.stdout) output.end();
     }
-  })();
+  })().catch(abort);
   const outward = (async () => {
     for await (const chunk of input as AsyncIterable<Buffer>) await conversation.send(new Uint8Array(chunk));
     await conversation.end();
-  })();
-  // A reader that goes away (EPIPE) or a conversation that breaks ends both directions.
-  let failure: unknown;
-  const abort = async (error: unknown): Promise<void> => {
-    failure ??= error;
-    await conversation.close();
-  };
-  output.once('error', abort);
-  const both = Promise.all([inward.catch(abort), outward.catch(abort)]);
+  })().catch(abort);
   const reason = await conversation.closed;
   input.destroy();
-  await Promise.race([both, conversation.closed.then(() => inward.catch(() => {}))]);
+  await inward;
+  // Reading from a terminal or a pipe may not return before its writer says something.
+  void outward;
   output.off('error', abort);
-  if (failure instanceof RdvError && failure.code === 'state-lost') return 'state-lost';
-  return reason;
+  return { reason: failure instanceof RdvError && failure.code === 'state-lost' ? 'state-lost' : reason, failure };
 }

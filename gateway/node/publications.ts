@@ -1,6 +1,6 @@
 /** The publications of a node: opened, taken up again from the store, listed, taken back. */
 import type { Conversation } from '@rdv/protocol/conversation/api';
-import { toHex } from '@rdv/protocol/core/bytes';
+import { equalBytes, toHex } from '@rdv/protocol/core/bytes';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
@@ -10,11 +10,20 @@ import { TagSecret } from '@rdv/protocol/tag/derived';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { parseTag } from '@rdv/protocol/tag/tag';
 import { withoutSecrets } from '../namespaces/parse-url.js';
-import type { Lifecycle, OpenPublication, PublicationInfo, PublicationState, PublishRequest } from './api.js';
+import type {
+  Lifecycle,
+  OnNamespace,
+  OpenPublication,
+  PublicationInfo,
+  PublicationState,
+  PublishRequest,
+} from './api.js';
 import type { BeaconRole } from './beacon-role.js';
+import { type NamespaceNotes, noteNamespaces } from './namespace-notes.js';
 import { type BookEntry, PublicationBook } from './publication-book.js';
 
 const PUBLICATIONS_MAX = 10_000;
+const HANDLE_BYTES = 16;
 
 const STATE: Readonly<Record<LifecycleState, PublicationState>> = {
   published: 'active',
@@ -37,6 +46,7 @@ interface Active {
   readonly entry: BookEntry;
   readonly publication: Publication;
   readonly secret: TagSecret;
+  readonly notes: NamespaceNotes | undefined;
 }
 
 const asOption = (lifecycle: Lifecycle): 'unlimited' | 'single' | { readonly limit: number } =>
@@ -55,12 +65,15 @@ export class Publications {
   }
 
   /** @throws RdvError `busy` when this node publishes the tag already, `refused` when it is used up */
-  async open(request: PublishRequest, signal?: AbortSignal): Promise<OpenPublication> {
+  async open(request: PublishRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<OpenPublication> {
     if (this.#active.size >= PUBLICATIONS_MAX)
       throw new RdvError('quota', `a node serves ${PUBLICATIONS_MAX} publications at most`);
     const secret = await TagSecret.fromTag(parseTag(request.tag), realmOf(request.realm));
     const mark = await this.#book.mark(secret);
-    return this.#alone(mark, () => this.#open(request, secret, mark, signal));
+    return this.#alone(mark, () => this.#openMarked(secret, mark, request, signal, onNamespace)).catch((error: unknown) => {
+      secret.wipe();
+      throw error;
+    });
   }
 
   /** @throws RdvError `busy` while something else is done with the same tag */
@@ -75,20 +88,28 @@ export class Publications {
     }
   }
 
-  async #open(
-    request: PublishRequest,
+  async #openMarked(
     secret: TagSecret,
     mark: Uint8Array,
+    request: PublishRequest,
     signal: AbortSignal | undefined,
+    onNamespace: OnNamespace | undefined,
   ): Promise<OpenPublication> {
     const known = this.#stored(mark);
     if (known && this.#active.has(known.handle)) {
       throw new RdvError('busy', `this node publishes that tag already, as ${known.handle}: see "rdv list"`);
     }
-    const urls =
-      request.namespaces ?? (this.#options.defaults.length > 0 ? this.#options.defaults : (known?.namespaces ?? []));
+    const { defaults, ports, store } = this.#options;
+    const urls = request.namespaces ?? (defaults.length > 0 ? defaults : (known?.namespaces ?? []));
     const namespaces = await this.#options.namespaces(urls);
-    const start = (handle: string | undefined): Promise<Publication> =>
+    const entryAs = (handle: string): BookEntry => ({
+      handle,
+      mark,
+      title: request.title ?? known?.title,
+      lifecycle: request.lifecycle,
+      namespaces: urls,
+    });
+    const start = (handles: { readonly handle: string } | { readonly newHandle: string }): Promise<Publication> =>
       publish(
         secret,
         {
@@ -96,30 +117,31 @@ export class Publications {
           ...(request.ttlSeconds === undefined ? {} : { ttlSeconds: request.ttlSeconds }),
           ...(request.bridge ? { bridge: request.bridge } : {}),
           ...(request.hello ? { hello: request.hello } : {}),
-          ...(handle ? { handle } : {}),
+          ...handles,
           ...(signal ? { signal } : {}),
         },
-        { ...this.#options.ports, store: this.#options.store, namespaces },
+        { ...ports, store, namespaces },
       );
-    let publication = await start(known?.handle);
+    // In the book before anything can be accepted: killed in between, the next start still knows whose it is.
+    const startNew = async (): Promise<Publication> => {
+      for (const old of this.#book.all()) if (equalBytes(old.mark, mark)) await this.#book.forget(old.handle);
+      const newHandle = toHex(ports.random(HANDLE_BYTES));
+      await this.#book.keep(entryAs(newHandle));
+      return start({ newHandle });
+    };
+    let publication = known ? await start({ handle: known.handle }) : await startNew();
     const { lifecycle, unconfirmed } = publication.status;
     if (known && unconfirmed === 0 && (lifecycle === 'consumed' || lifecycle === 'full')) {
       await publication.close();
       if (!request.again) {
         throw new RdvError('refused', 'this tag was published before and is used up: publish it anew with --again');
       }
-      await this.#book.forget(known.handle);
-      publication = await start(undefined);
+      publication = await startNew();
     }
-    const entry: BookEntry = {
-      handle: publication.handle,
-      mark,
-      title: request.title ?? known?.title,
-      lifecycle: request.lifecycle,
-      namespaces: urls,
-    };
+    const entry = entryAs(publication.handle);
     await this.#book.keep(entry);
-    this.#active.set(entry.handle, { entry, publication, secret });
+    const notes = onNamespace && noteNamespaces(namespaces, onNamespace);
+    this.#active.set(entry.handle, { entry, publication, secret, notes });
     this.#putOnAir(entry, publication, secret, request, urls);
     return this.#handOut(entry, publication);
   }
@@ -154,7 +176,9 @@ export class Publications {
     const stop = async (): Promise<void> => {
       this.#options.beacon()?.withdraw(entry.handle);
       await publication.close();
-      this.#active.get(entry.handle)?.secret.wipe();
+      const active = this.#active.get(entry.handle);
+      active?.secret.wipe();
+      active?.notes?.close();
       this.#active.delete(entry.handle);
     };
     let ending: Promise<void> | undefined;
@@ -256,8 +280,9 @@ export class Publications {
 
   async close(): Promise<void> {
     await Promise.allSettled(
-      [...this.#active.values()].map(async ({ entry, publication, secret }) => {
+      [...this.#active.values()].map(async ({ entry, publication, secret, notes }) => {
         this.#options.beacon()?.withdraw(entry.handle);
+        notes?.close();
         await publication.close();
         secret.wipe();
       }),

@@ -45,6 +45,8 @@ export interface PublishOptions {
   readonly maxWaiting?: number;
   /** From an earlier publication's `handle`: resumes it from the store. */
   readonly handle?: string;
+  /** The `handle` of a new publication, so that a caller can note it before anything happens; default random. */
+  readonly newHandle?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -134,7 +136,7 @@ class OpenPublication implements Publication {
     const { clock, random, log, namespaces } = surroundings;
     this.#options = options;
     this.#surroundings = surroundings;
-    this.handle = options.handle ?? toHex(random(16));
+    this.handle = options.handle ?? options.newHandle ?? toHex(random(16));
     const store = new PublicationStore(surroundings.store, this.handle);
     const stored = store.state();
     if (options.handle !== undefined && !stored) {

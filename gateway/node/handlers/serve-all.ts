@@ -12,7 +12,7 @@ import type { Handler } from './handler.js';
 export const SERVED_AT_ONCE: Readonly<Record<Handler['kind'], number>> = { exec: 64, socket: 256, reply: 1024 };
 
 /** Whether the responder was heard before the conversation was over. */
-function heard(conversation: Conversation): Promise<boolean> {
+export function heard(conversation: Conversation): Promise<boolean> {
   return new Promise((resolve) => {
     const look = (): void => {
       if (conversation.state === 'opening') return;

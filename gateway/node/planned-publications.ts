@@ -1,0 +1,84 @@
+/** The publications of a configuration, checked as far as that goes without opening anything. */
+import { readFileSync, statSync } from 'node:fs';
+import { utf8 } from '@rdv/protocol/core/bytes';
+import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
+import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import { realmOf } from '@rdv/protocol/tag/secret';
+import { parseTag } from '@rdv/protocol/tag/tag';
+import { parseNamespaceUrl } from '../namespaces/parse-url.js';
+import type { Lifecycle, PublishRequest } from './api.js';
+import type { HandlerConfig, NodeConfig, PublicationConfig } from './config.js';
+import { execHandler } from './handlers/exec.js';
+import type { Handler } from './handlers/handler.js';
+import { replyHandler } from './handlers/reply.js';
+import { socketHandler } from './handlers/socket.js';
+
+export interface PlannedPublication {
+  readonly request: PublishRequest;
+  readonly handler: Handler;
+}
+
+function handlerOf(config: HandlerConfig): Handler {
+  if ('reply' in config) return replyHandler(utf8(config.reply));
+  if ('exec' in config) return execHandler(config.exec);
+  return socketHandler(config.socket);
+}
+
+function tagOf(entry: PublicationConfig): string {
+  if (entry.tag !== undefined) return entry.tag;
+  const path = entry['tag-file'] ?? '';
+  let bytes: Uint8Array;
+  try {
+    if (statSync(path).size > TAG_MAX_BYTES + 2) throw new Error(`longer than ${TAG_MAX_BYTES} bytes`);
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new RdvError('config', `cannot read the tag file ${path}: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    // One final line end is not part of the tag (SPEC §2).
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r\n$|\n$|\r$/, '');
+  } catch (cause) {
+    throw new RdvError('config', `the tag in ${path} is not UTF-8 text`, { cause });
+  }
+}
+
+function lifecycleOf(lifecycle: PublicationConfig['lifecycle']): Lifecycle {
+  return typeof lifecycle === 'string' ? { kind: lifecycle } : { kind: 'limited', limit: lifecycle.limit };
+}
+
+function plan(entry: PublicationConfig, config: NodeConfig): PlannedPublication {
+  const tag = tagOf(entry);
+  parseTag(tag);
+  realmOf(entry.realm);
+  if (!entry.namespaces && config.namespaces.length === 0) {
+    throw new RdvError('config', 'has no namespaces: give it some, or the whole file');
+  }
+  return {
+    handler: handlerOf(entry.handler),
+    request: {
+      tag,
+      realm: entry.realm,
+      lifecycle: lifecycleOf(entry.lifecycle),
+      ttlSeconds: entry.ttl,
+      namespaces: entry.namespaces,
+      bridge: entry.bridge,
+      title: entry.title,
+      advertise: entry.advertise,
+    },
+  };
+}
+
+/** @throws RdvError `config` or what is wrong with a tag, a handler or a URL: it names the publication */
+export function planPublications(config: NodeConfig): readonly PlannedPublication[] {
+  for (const url of [...config.namespaces, ...config.publications.flatMap(({ namespaces }) => namespaces ?? [])]) {
+    parseNamespaceUrl(url);
+  }
+  if (config.roles.gateway) parseNamespaceUrl(config.roles.gateway.namespace);
+  return config.publications.map((entry, index) => {
+    try {
+      return plan(entry, config);
+    } catch (error) {
+      throw new RdvError('config', `publications.${index}: ${toRdvError(error).message}`, { cause: error });
+    }
+  });
+}
