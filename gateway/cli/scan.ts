@@ -26,10 +26,10 @@ export function scanCommand(command: Command): Command {
     .action(async (options: ScanOptions) => {
       const out = outputOf(options);
       const seconds = Number(options.seconds);
-      if (!(seconds >= 0)) throw new InvalidArgumentError('--seconds must be 0 or more');
-      const interrupted = untilInterrupted();
-      const signal =
-        seconds > 0 ? AbortSignal.any([interrupted.signal, AbortSignal.timeout(seconds * 1000)]) : interrupted.signal;
+      if (!(seconds >= 0 && seconds <= 86_400)) throw new InvalidArgumentError('--seconds must be 0 to 86400');
+      const { signal: interrupted } = untilInterrupted();
+      const enough = new AbortController();
+      interrupted.addEventListener('abort', () => enough.abort());
       const { tagFile: _, ...rest } = options;
       const { api } = await openNodeApi(rest, { store: false, namespaces: false });
       const texts = [...(options.tag ?? [])];
@@ -37,6 +37,7 @@ export function scanCommand(command: Command): Command {
       const tags = texts.map((text) => ({ text, realm: options.realm }));
       const shown = new Map<string, number>();
       try {
+        if (seconds > 0) setTimeout(() => enough.abort(), seconds * 1000);
         out.progress('scanning', {}, `EID${' '.repeat(15)}RSSI  FORMAT     TAG`);
         await api.scan(
           { tags },
@@ -52,7 +53,7 @@ export function scanCommand(command: Command): Command {
               `${heard.eid}  ${String(heard.rssi).padStart(4)}  ${heard.format.padEnd(9)}  ${whose}${marks}`,
             );
           },
-          signal,
+          enough.signal,
         );
       } finally {
         await api.close();

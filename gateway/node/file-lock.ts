@@ -54,7 +54,7 @@ async function removeIfStale(path: string): Promise<void> {
   if (isAlive(holder)) {
     throw new RdvError(
       'busy',
-      `process ${Number.parseInt(holder, 10)} is using ${path.replace(/\.lock$/, '')}: stop it, or choose another state directory with --state DIR`,
+      `process ${Number.parseInt(holder, 10)} is using this store (${path.replace(/\.lock$/, '')}): stop it, or choose another state directory with --state DIR`,
     );
   }
   const aside = `${path}.${process.pid}`;

@@ -5,6 +5,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
 import type { LifecycleState } from '@rdv/protocol/rendezvous/lifecycle';
+import { PublicationStore } from '@rdv/protocol/rendezvous/publication-store';
 import { type Publication, publish, storedPublications } from '@rdv/protocol/rendezvous/publish';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { realmOf } from '@rdv/protocol/tag/secret';
@@ -223,14 +224,15 @@ export class Publications {
   }
 
   #info(entry: BookEntry, publication: Publication | undefined): PublicationInfo {
-    const status = publication?.status;
+    const status = publication?.status ?? new PublicationStore(this.#options.store, entry.handle).state();
+    const over = status && status.lifecycle !== 'published' ? STATE[status.lifecycle] : undefined;
     return {
       handle: entry.handle,
       title: entry.title,
       lifecycle: entry.lifecycle,
-      state: status ? STATE[status.lifecycle] : 'stopped',
+      state: over ?? (publication ? 'active' : 'stopped'),
       accepted: status?.accepted ?? 0,
-      expiresAt: status?.expiry === undefined ? undefined : status.expiry * 1000,
+      expiresAt: status?.expiry ? status.expiry * 1000 : undefined,
       namespaces: entry.namespaces.map(withoutSecrets),
     };
   }
