@@ -5,6 +5,7 @@ import { utf8 } from '@rdv/protocol/core/bytes';
 import { CanceledError } from '@rdv/protocol/core/errors';
 import type { OpenPublication } from '../node/api.js';
 import type { Handler } from '../node/handlers/handler.js';
+import { heard, SERVED_AT_ONCE } from '../node/handlers/serve-all.js';
 import { pipeConversation } from '../node/pipe-conversation.js';
 import { checkPipe } from './conversation-end.js';
 import type { Output } from './output.js';
@@ -32,7 +33,9 @@ export async function serveAll(
   stop.addEventListener('abort', () => {
     for (const conversation of running.keys()) breakOff(conversation);
   });
-  for await (const conversation of publication.conversations) {
+  const serve = async (conversation: Conversation): Promise<void> => {
+    // Message 1 alone must not start a program.
+    if (!(await heard(conversation))) return;
     const number = ++count;
     const hello = conversation.hello && textOf(conversation.hello);
     out.progress(
@@ -40,12 +43,15 @@ export async function serveAll(
       { number, sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
       `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}`,
     );
-    const job = handler.serve(conversation).then((how) => {
-      out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
-      running.delete(conversation);
-    });
+    const how = await handler.serve(conversation);
+    out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
+  };
+  for await (const conversation of publication.conversations) {
+    const job = serve(conversation).finally(() => running.delete(conversation));
     running.set(conversation, job);
     if (stop.aborted) breakOff(conversation);
+    // A bounded number at once; responders are told `busy` when too many wait.
+    while (running.size >= SERVED_AT_ONCE[handler.kind]) await Promise.race(running.values());
   }
   await Promise.all(running.values());
   if (brokenOff) throw new CanceledError('interrupted: un-published, and open conversations were broken off');

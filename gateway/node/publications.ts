@@ -71,10 +71,12 @@ export class Publications {
       throw new RdvError('quota', `a node serves ${PUBLICATIONS_MAX} publications at most`);
     const secret = await TagSecret.fromTag(parseTag(request.tag), realmOf(request.realm));
     const mark = await this.#book.mark(secret);
-    return this.#alone(mark, () => this.#openMarked(secret, mark, request, signal, onNamespace)).catch((error: unknown) => {
-      secret.wipe();
-      throw error;
-    });
+    return this.#alone(mark, () => this.#openMarked(secret, mark, request, signal, onNamespace)).catch(
+      (error: unknown) => {
+        secret.wipe();
+        throw error;
+      },
+    );
   }
 
   /** @throws RdvError `busy` while something else is done with the same tag */
