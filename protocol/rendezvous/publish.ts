@@ -80,7 +80,10 @@ export interface Publication extends AsyncIterable<Conversation> {
   onEvent(listener: (event: PublicationEvent) => void): () => void;
   /** Takes the publication back everywhere. Conversations go on. Late responders are told `expired`. Idempotent. */
   unpublish(): Promise<void>;
-  /** Stops answering and leaves the records in place: for a restart. Open conversations are the caller's. */
+  /**
+   * Stops answering and leaves the records in place: for a restart. What was taken back before is said to the
+   * namespaces first, for 2 s at most. Open conversations are the caller's. Idempotent.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -131,6 +134,7 @@ class OpenPublication implements Publication {
   #storing = 0;
   #expiryTimer: Timer | undefined;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(tag: TagSecret, options: PublishOptions, surroundings: PublishSurroundings) {
     const { clock, random, log, namespaces } = surroundings;
@@ -240,13 +244,14 @@ class OpenPublication implements Publication {
     this.#emit('withdrawn');
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#expiryTimer?.cancel();
-    this.#keeper.close();
-    this.#accepted.end();
-    await this.#keeper.settled();
+  close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closed = true;
+      this.#expiryTimer?.cancel();
+      this.#accepted.end();
+      this.#closing = this.#keeper.close();
+    }
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

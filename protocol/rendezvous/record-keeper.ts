@@ -5,6 +5,7 @@
  */
 import { equalBytes, toHex, wipe } from '../core/bytes.js';
 import { EPOCH_SECONDS, KEY_BYTES, NOT_AFTER_GRACE_SECONDS, QUEUE_TTL_SECONDS } from '../core/constants.js';
+import { withDeadline } from '../core/deadline.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
@@ -24,6 +25,8 @@ const RETRY_SECONDS = 30;
 const LOOK_AGAIN_SECONDS = 600;
 /** Signatures checked of what is heard under our id, where anybody may write. */
 const CHECK_RATE: Rate = { burst: 64, perSecond: 8 };
+
+const LAST_WORDS_MS = 2000;
 
 export type KeeperEvent = 'already-published' | 'restored';
 
@@ -71,6 +74,7 @@ export class RecordKeeper {
   #takenBack: TombstoneReason | undefined;
   #timer: Timer | undefined;
   #work: Promise<void> = Promise.resolve();
+  readonly #tombstonesOut = new Set<Promise<void>>();
 
   constructor(init: KeeperInit) {
     this.#init = init;
@@ -113,17 +117,20 @@ export class RecordKeeper {
     return this.#turn();
   }
 
-  /** Leaves the records where they are. */
-  close(): void {
-    this.#aborter.abort();
+  /**
+   * Leaves the records where they are. What was taken back until now reaches the namespaces first, which have two
+   * seconds for it: a process that ends may not come back to say it.
+   */
+  async close(): Promise<void> {
     this.#timer?.cancel();
+    await this.#work;
+    if (this.#tombstonesOut.size > 0) {
+      const out = Promise.allSettled(this.#tombstonesOut);
+      await withDeadline(this.#init.clock, LAST_WORDS_MS, 'too slow', out).catch(() => {});
+    }
+    this.#aborter.abort();
     for (const epoch of this.#epochs.values()) this.#release(epoch);
     this.#epochs.clear();
-  }
-
-  /** Resolves once everything that was asked for is stored and on its way. */
-  settled(): Promise<void> {
-    return this.#work;
   }
 
   #queue(work: () => Promise<void>): Promise<void> {
@@ -297,7 +304,13 @@ export class RecordKeeper {
     const { record, keys } = epoch;
     if (!record || record.notAfter <= this.#seconds()) return;
     const options = { lookupKey: keys.lookupKey, bridge: this.#init.bridge, signal: this.#aborter.signal };
-    namespace.put(record.bytes, options).catch((error: unknown) => {
+    const out = namespace.put(record.bytes, options);
+    if (record.tombstone) {
+      const arrived = (): void => void this.#tombstonesOut.delete(out);
+      this.#tombstonesOut.add(out);
+      out.then(arrived, arrived);
+    }
+    out.catch((error: unknown) => {
       if (this.#aborter.signal.aborted) return;
       this.#warn('a namespace did not take the record; it is offered again', error);
       epoch.restorer.lost(namespace);

@@ -1,5 +1,6 @@
 /** Who comes after a single-shot tag was used is told so, by whoever knows the tag and by nobody else. */
 
+import { decodeRecord } from '@rdv/protocol/record/envelope';
 import { epochOf } from '@rdv/protocol/tag/derived';
 import { describe, expect, it } from 'vitest';
 import { testOwner, testRecord } from '../../contract/records.js';
@@ -49,5 +50,48 @@ describe('a responder that comes late', () => {
     await rig.clock.advance(30_000);
     await rig.publish();
     await rig.settle(responding);
+  });
+});
+
+describe('a publisher that goes at once', () => {
+  const left = (rig: Rig): boolean[] => {
+    const { id } = rig.tag.epoch(epochOf(rig.clock.now() / 1000));
+    return rig.hub.records(id).map((record) => decodeRecord(record).tombstone);
+  };
+
+  it('has told everybody that its tag is used up, over a slow line', async () => {
+    const rig = new Rig();
+    const publication = await rig.publish({ lifecycle: 'single' }, { namespaces: [rig.client({ latencyMs: 300 })] });
+    const gone = new Promise<void>((resolve) => {
+      publication.onEvent((event) => event === 'consumed' && resolve(publication.close()));
+    });
+    await rig.settleAll([rig.respond()]);
+    await rig.settle(gone);
+    expect(left(rig)).toEqual([true]);
+  });
+
+  it('takes back what is taken back as soon as the line is up again, if that is soon', async () => {
+    const rig = new Rig();
+    const line = rig.client();
+    const publication = await rig.publish({}, { namespaces: [line] });
+    await rig.clock.advance(10);
+    line.setDown();
+    await publication.unpublish();
+    const gone = publication.close();
+    await rig.clock.advance(1000);
+    line.setUp();
+    const started = rig.clock.now();
+    await rig.settle(gone);
+    expect(rig.clock.now() - started).toBeLessThan(100);
+    expect(left(rig)).toEqual([true]);
+  });
+
+  it('does not wait for ever', async () => {
+    const rig = new Rig();
+    const line = rig.client();
+    const publication = await rig.publish({}, { namespaces: [line] });
+    line.setDown();
+    await publication.unpublish();
+    await rig.settle(publication.close(), 2100);
   });
 });
