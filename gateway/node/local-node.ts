@@ -10,10 +10,10 @@ import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { Store } from '@rdv/protocol/core/ports';
 import { guardClock } from './clock-guard.js';
 import { serveControl } from './control-server.js';
-import { openFileStore } from './file-store.js';
 import { openLogger } from './logger.js';
 import { Node } from './node.js';
 import { ensureStateDirectory, type NodePaths } from './paths.js';
+import { openNodeStore } from './store/node-store.js';
 
 export interface LocalNodeOptions {
   readonly namespace?: readonly string[];
@@ -48,7 +48,7 @@ export async function openLocalNode(
   let store: Store;
   if (use.durable) {
     ensureStateDirectory(paths);
-    store = await openFileStore({ path: paths.store });
+    store = await openNodeStore(paths, systemRandom, log);
   } else store = new MemoryStore();
   const node = new Node({
     ports,

@@ -7,6 +7,9 @@ import { RdvError } from '@rdv/protocol/core/errors';
 export interface NodePaths {
   readonly directory: string;
   readonly store: string;
+  /** The store of the first version, and beside it the lock that both versions take. */
+  readonly firstStore: string;
+  readonly storeKey: string;
   readonly controlSocket: string;
   readonly nodeKey: string;
 }
@@ -23,7 +26,9 @@ export function nodePaths(explicit: string | undefined): NodePaths {
   );
   return {
     directory,
-    store: join(directory, 'store'),
+    store: join(directory, 'store.db'),
+    firstStore: join(directory, 'store'),
+    storeKey: join(directory, 'store.key'),
     controlSocket: join(directory, 'control.sock'),
     nodeKey: join(directory, 'node.key'),
   };

@@ -7,13 +7,13 @@ import type { NodeStatus } from './api.js';
 import { guardClock } from './clock-guard.js';
 import type { NodeConfig } from './config.js';
 import { serveControl } from './control-server.js';
-import { openFileStore } from './file-store.js';
 import { serveAll } from './handlers/serve-all.js';
 import { type LogLevel, openLogger } from './logger.js';
 import { Node } from './node.js';
 import { openNodeKey } from './node-key.js';
 import { ensureStateDirectory, nodePaths } from './paths.js';
 import { type PlannedPublication, planPublications } from './planned-publications.js';
+import { openNodeStore } from './store/node-store.js';
 
 export interface RunOptions {
   readonly log: LogLevel;
@@ -44,7 +44,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
   ensureStateDirectory(paths);
   const log = openLogger({ level: options.log, json: options.json });
   const ports = { clock: systemClock, random: systemRandom, log };
-  const store = await openFileStore({ path: paths.store });
+  const store = await openNodeStore(paths, systemRandom, log);
   const { beacon, gateway } = config.roles;
   const node = new Node({
     ports,

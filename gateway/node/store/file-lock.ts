@@ -2,8 +2,9 @@
  * One process at a time: a lock file naming its holder by process id and start time, so that a lock left behind by a
  * crash is taken over and a reused process id is not mistaken for the holder.
  */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { RdvError } from '@rdv/protocol/core/errors';
 
 /** `pid startTime`; the start time is empty where the kernel does not tell. */
@@ -33,22 +34,26 @@ function isAlive(holder: string): boolean {
  * @throws RdvError `busy` while another process, or this one, holds it
  */
 export async function takeLock(path: string): Promise<() => Promise<void>> {
-  const mine = describeProcess(process.pid);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      const file = await open(path, 'wx', 0o600);
-      await file.writeFile(mine);
-      await file.close();
-      return () => unlink(path).catch(() => {});
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  // Written beside and linked, so that nobody finds a lock that does not name its holder yet.
+  const mine = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  await writeFile(mine, describeProcess(process.pid), { flag: 'wx', mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        await link(mine, path);
+        return () => unlink(path).catch(() => {});
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      await removeIfStale(path);
     }
-    await removeIfStale(path);
+  } finally {
+    await unlink(mine);
   }
   throw new RdvError('busy', `${path} is fought over by several processes: start one at a time`);
 }
 
-/** Moves the lock aside before judging it again: of two that find it stale, one removes it. */
+/** Two that find it stale may both go on from here: the database's own lock then lets one in. */
 async function removeIfStale(path: string): Promise<void> {
   const holder = await readFile(path, 'latin1').catch(() => '');
   if (isAlive(holder)) {
@@ -57,7 +62,7 @@ async function removeIfStale(path: string): Promise<void> {
       `process ${Number.parseInt(holder, 10)} is using this store (${path.replace(/\.lock$/, '')}): stop it, or choose another state directory with --state DIR`,
     );
   }
-  const aside = `${path}.${process.pid}`;
+  const aside = `${path}.${process.pid}.stale`;
   await rename(path, aside).catch(() => {});
   await unlink(aside).catch(() => {});
 }

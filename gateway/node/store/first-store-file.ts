@@ -1,9 +1,9 @@
 /**
- * The bytes of a store file: `"RDVSTORE" ‖ version(1) ‖ SHA-256 of the rest(32) ‖ entries`, each entry
- * `u16be key length ‖ key ‖ u32be value length ‖ value`. Reading and writing files is `file-store.ts`.
+ * The store of the first version, one file in the clear: `"RDVSTORE" ‖ version(1) ‖ SHA-256 of the rest(32) ‖ entries`,
+ * each entry `u16be key length ‖ key ‖ u32be value length ‖ value`. Read once, to take it over (`open-database.ts`).
  */
 import { createHash } from 'node:crypto';
-import { concat, equalBytes, fromUtf8, readU16be, readU32be, u16be, u32be, utf8 } from '@rdv/protocol/core/bytes';
+import { equalBytes, fromUtf8, readU16be, readU32be, utf8 } from '@rdv/protocol/core/bytes';
 import { DecodeError } from '@rdv/protocol/core/errors';
 
 const MAGIC = utf8('RDVSTORE');
@@ -15,18 +15,8 @@ function checksum(body: Uint8Array): Uint8Array {
   return createHash('sha256').update(body).digest();
 }
 
-export function encodeStoreFile(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const [key, value] of entries) {
-    const name = utf8(key);
-    parts.push(u16be(name.length), name, u32be(value.length), value);
-  }
-  const body = concat(...parts);
-  return concat(MAGIC, Uint8Array.of(VERSION), checksum(body), body);
-}
-
 /** @throws DecodeError when it is not whole, not ours, or of a later version */
-export function decodeStoreFile(bytes: Uint8Array): Map<string, Uint8Array> {
+export function decodeFirstStoreFile(bytes: Uint8Array): Map<string, Uint8Array> {
   if (bytes.length < HEAD_BYTES || !equalBytes(bytes.subarray(0, MAGIC.length), MAGIC)) {
     throw new DecodeError('it is not a store of RDV');
   }
