@@ -6,6 +6,9 @@ const shared = {
   testTimeout: 20_000,
   hookTimeout: 20_000,
   pool: 'forks' as const,
+  // The packages run as built, loaded by Node itself as in production; that saves a tenth of the time, too.
+  server: { deps: { external: [/\/dist\//] } },
+  execArgv: ['--enable-source-maps'],
 };
 
 export default defineConfig({

@@ -35,7 +35,9 @@ describe('record envelope', () => {
 
   it('refuses every changed bit and every truncation', () => {
     const good = make();
-    for (let bit = 0; bit < good.length * 8; bit += 7) {
+    // The portable Ed25519 takes 3 ms to refuse: there, every 59th bit, which still visits each of a byte's eight.
+    const step = process.env['RDV_PRIMITIVES'] === 'noble' ? 59 : 7;
+    for (let bit = 0; bit < good.length * 8; bit += step) {
       const bad = good.slice();
       bad[bit >> 3]! ^= 1 << (bit & 7);
       expect(() => checkPut(bad, NOW), `bit ${bit}`).toThrow();
