@@ -9,6 +9,7 @@ import { toHex } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { pipeConversation } from '../pipe-conversation.js';
 import type { Handler } from './handler.js';
+import { heard } from './serve-all.js';
 
 /** How long a program may take to notice that its conversation is over. */
 const KILL_AFTER_MS = 5000;
@@ -18,6 +19,8 @@ export function execHandler(command: string): Handler {
   return {
     kind: 'exec',
     async serve(conversation: Conversation) {
+      // Before the responder's first frame there is no RDV_SAS, and perhaps never anybody.
+      if (!(await heard(conversation))) return 'nobody came';
       const child = spawn('/bin/sh', ['-c', command], {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: {

@@ -1,3 +1,4 @@
+import { execHandler } from '@rdv/gateway/node/handlers/exec';
 import type { Handler } from '@rdv/gateway/node/handlers/handler';
 import { SERVED_AT_ONCE, serveAll } from '@rdv/gateway/node/handlers/serve-all';
 import type { Conversation, ConversationState } from '@rdv/protocol/conversation/api';
@@ -96,4 +97,26 @@ describe('conversations handed to a handler', () => {
     await quiet();
     expect([calls, one.closes, two.closes]).toEqual([2, 1, 0]);
   });
+});
+
+it('a program is started when its responder is there, and told the short authentication string', async () => {
+  const one = new FakeConversation();
+  const said: string[] = [];
+  const conversation = Object.assign(one, {
+    sas: undefined as { digits: string; emoji: string } | undefined,
+    channelBinding: new Uint8Array(32),
+    closed: Promise.resolve('finished' as const),
+    send: async (message: Uint8Array) => void said.push(new TextDecoder().decode(message)),
+    end: async () => {},
+    async *[Symbol.asyncIterator]() {},
+  });
+  const serving = execHandler('printf %s "$RDV_SAS"; exec cat').serve(conversation as unknown as Conversation);
+  await quiet();
+  conversation.sas = { digits: '1234 567', emoji: '' };
+  let finish = (): void => {};
+  Object.assign(conversation, { closed: new Promise((resolve) => (finish = () => resolve('finished'))) });
+  conversation.end = async () => finish();
+  one.become('open');
+  await serving;
+  expect(said.join('')).toBe('1234 567');
 });
