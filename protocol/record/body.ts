@@ -96,6 +96,22 @@ export function decodeBody(bytes: Uint8Array): RecordBody {
   };
 }
 
+/**
+ * The encoded body without its evidence, whatever else it holds: what evidence is about (SPEC §6.2).
+ * @param bytes an encoded body
+ * @throws DecodeError
+ */
+export function bodyWithoutEvidence(bytes: Uint8Array): Uint8Array {
+  const map = decodeCbor(bytes);
+  if (!(map instanceof Map)) throw new DecodeError('record body that is not a map');
+  return encodeCbor(new Map([...map].filter(([key]) => key !== KEY.evidence)));
+}
+
+/** The encoded body with evidence. @throws RdvError `too-large` when no record could carry it */
+export function bodyWithEvidence(bytes: Uint8Array, evidence: Uint8Array): Uint8Array {
+  return encodeBody({ ...decodeBody(bytes), evidence });
+}
+
 /** SHA-256 of the encoded body: what a handshake binds (SPEC §4). */
 export function bodyHash(body: Uint8Array): Uint8Array {
   return sha256(body);

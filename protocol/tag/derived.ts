@@ -7,6 +7,7 @@ import { assertBytes, concat, u32be, utf8, wipe } from '../core/bytes.js';
 import {
   BEACON_KEY_BYTES,
   EPOCH_SECONDS,
+  HASH_BYTES,
   ID_BYTES,
   OWNER_BYTES,
   QUEUE_BYTES,
@@ -68,19 +69,30 @@ export class EpochValues {
 
 /** A tag's secret and what follows from it. */
 export class TagSecret {
+  readonly #fingerprint: Uint8Array | undefined;
   #secret: Uint8Array | undefined;
 
-  /** @param secret 32 B, copied: from `deriveTagSecret`, or from the cache of an earlier run */
-  constructor(secret: Uint8Array) {
+  /**
+   * @param secret 32 B, copied: from `deriveTagSecret`, or from the cache of an earlier run
+   * @param fingerprint 32 B, of identity tags: leaving it out gives up the default of authenticated-first (SPEC §6)
+   */
+  constructor(secret: Uint8Array, fingerprint?: Uint8Array) {
     assertBytes('secret', secret, TAG_SECRET_BYTES);
+    if (fingerprint) assertBytes('fingerprint', fingerprint, HASH_BYTES);
+    this.#fingerprint = fingerprint?.slice();
     this.#secret = Uint8Array.from(secret);
   }
 
-  /** Takes about half a second for a text tag, nothing for a random one. @throws as `deriveTagSecret` */
+  /** 32 B: whose key an identity tag names. Responders demand its proof; a cache keeps it beside the secret. A fresh array. */
+  get fingerprint(): Uint8Array | undefined {
+    return this.#fingerprint?.slice();
+  }
+
+  /** Takes about half a second for a text or identity tag, nothing for a random one. @throws as `deriveTagSecret` */
   static async fromTag(tag: Tag, realm?: Uint8Array): Promise<TagSecret> {
     const secret = await deriveTagSecret(tag, realm);
     try {
-      return new TagSecret(secret);
+      return new TagSecret(secret, tag.fingerprint);
     } finally {
       wipe(secret);
     }

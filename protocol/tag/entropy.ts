@@ -29,10 +29,10 @@ export interface GuessingCost {
   readonly usd: number;
 }
 
-/** Bits of entropy, a low estimate: 128 for a random tag. */
+/** Bits of entropy, a low estimate: 128 for a random tag; those of the prefix for an identity tag, whose key is public. */
 export function estimateEntropyBits(tag: Tag): number {
   if (tag.kind === 'random') return 128;
-  const text = new TextDecoder().decode(tag.content());
+  const text = tag.prefix ?? new TextDecoder().decode(tag.content());
   const seen = new Set<string>();
   let bits = 0;
   for (const [run] of text.matchAll(/\p{Script=Han}|\p{L}[\p{L}\p{M}'’]*|\p{N}+|[^\p{L}\p{N}]/gu)) {

@@ -28,6 +28,12 @@ export function textSecret(text: string, realm: Buffer): Buffer {
   return scryptSync(input, realmSalt(realm), 32, { N: 131072, r: 8, p: 1, maxmem: 2 ** 28 });
 }
 
+export function identitySecret(prefix: string, fingerprint: Buffer, realm: Buffer): Buffer {
+  const before = Buffer.from(prefix.normalize('NFC'), 'utf8');
+  const input = Buffer.concat([Buffer.from([2]), be(before.length, 2), before, fingerprint]);
+  return scryptSync(input, realmSalt(realm), 32, { N: 131072, r: 8, p: 1, maxmem: 2 ** 28 });
+}
+
 export function randomSecret(sixteen: Buffer, realm: Buffer): Buffer {
   return hmac(realmSalt(realm), Buffer.concat([Buffer.from([1]), sixteen]));
 }

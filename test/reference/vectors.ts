@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { eid, epochValues, groups, lastingValues, randomSecret, textSecret, words } from './derive.js';
+import { identityVectors } from './identity.js';
 
 const provenance =
   'Made by test/reference/vectors.ts, an implementation of protocol/SPEC.md on node:crypto that shares no code with protocol/.';
@@ -52,11 +53,7 @@ write('tag', {
     { why: 'a line end', text: 'billboard\n', code: 'invalid-tag' },
     { why: 'a NUL', text: 'bill\u0000board', code: 'invalid-tag' },
     { why: 'a C1 control', text: 'bill\u0085board', code: 'invalid-tag' },
-    { why: 'identity', text: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', code: 'unsupported' },
-    { why: 'identity', text: 'ssh-ed25519 AAAA someone@somewhere', code: 'unsupported' },
-    { why: 'identity', text: '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----', code: 'unsupported' },
-    { why: 'identity', text: 'ni:///sha-256;f4OxZX_x_FO5LcGBSKHWXfwtSx-j1ncoSt3SABJtkGk', code: 'unsupported' },
-    { why: 'identity behind a prefix', text: 'door 4@DID:key:zabc', code: 'unsupported' },
+    { why: 'begins like an identity behind a prefix', text: 'door 4@DID:key:zabc', code: 'invalid-tag' },
   ],
 });
 
@@ -109,6 +106,8 @@ write('eid', {
     { why: 'an exponent over 15', beaconKey: key, clockSeconds: 0, exponent: 16 },
   ],
 });
+
+write('identity', { provenance, ...identityVectors() });
 
 /** Content of test/vectors/NAME.json by name. */
 export const vectorFiles: Readonly<Record<string, object>> = files;
