@@ -36,6 +36,9 @@ export interface Proof {
   readonly bare: Uint8Array;
 }
 
+/** The answer of an end that has no identity to prove. */
+export const NO_PROOF: Proof = { whole: new Uint8Array(0), bare: new Uint8Array(0) };
+
 /** @throws AuthenticationError when the signer returns anything but a signature by its key · TimeoutError */
 export async function makeProof(signer: Signer, subject: ProofSubject, clock: Clock): Promise<Proof> {
   const signature = await signWith(signer, proofMessage(subject), clock);

@@ -23,7 +23,7 @@ import {
 import { assertBytes } from '../core/bytes.js';
 import { AuthenticationError, DecodeError, InvalidArgumentError, RdvError } from '../core/errors.js';
 import { SCRYPT_MAX_MEMORY_BYTES, type ScryptCost, type X25519KeyPair } from './api.js';
-import { checkAead, checkLength, checkPoint, checkScrypt } from './checks.js';
+import { checkAead, checkLength, checkPoint, checkScrypt, isRsaSignature } from './checks.js';
 import { isAcceptableEd25519Key } from './ed25519-key.js';
 import { oneAtATime } from './one-at-a-time.js';
 
@@ -232,9 +232,8 @@ export async function rsaPssSign(pkcs8: Uint8Array, message: Uint8Array): Promis
 }
 
 export async function rsaPssVerify(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  assertBytes('spki', spki);
   assertBytes('message', message);
-  assertBytes('signature', signature);
+  if (!isRsaSignature(spki, signature)) return false;
   try {
     const key = createPublicKey({ format: 'der', type: 'spki', key: Buffer.from(spki) });
     return key.asymmetricKeyType === 'rsa' && verify('sha256', message, { key, ...PSS }, signature);

@@ -46,3 +46,10 @@ export function checkPoint(encoded: Uint8Array): void {
   const compressed = encoded.length === 33 && (head === 2 || head === 3);
   if (!compressed && !(encoded.length === 65 && head === 4)) throw new DecodeError('not a point of P-256');
 }
+
+/** Whether an RSA signature is as long as the modulus (38 bytes around it in the SPKI): some libraries take leading zeros off. */
+export function isRsaSignature(spki: Uint8Array, signature: Uint8Array): boolean {
+  assertBytes('spki', spki);
+  assertBytes('signature', signature);
+  return signature.length === spki.length - 38;
+}

@@ -4,6 +4,7 @@
  */
 import { assertBytes } from '../core/bytes.js';
 import { InvalidArgumentError } from '../core/errors.js';
+import { isRsaSignature } from './checks.js';
 
 const ALGORITHM = { name: 'RSA-PSS', hash: 'SHA-256' } as const;
 const PSS = { name: 'RSA-PSS', saltLength: 32 } as const;
@@ -27,9 +28,8 @@ export async function rsaPssSign(pkcs8: Uint8Array, message: Uint8Array): Promis
 }
 
 export async function rsaPssVerify(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  assertBytes('spki', spki);
   assertBytes('message', message);
-  assertBytes('signature', signature);
+  if (!isRsaSignature(spki, signature)) return false;
   const { subtle } = crypto;
   try {
     const key = await subtle.importKey('spki', own(spki), ALGORITHM, false, ['verify']);
