@@ -23,6 +23,8 @@ export interface BridgeOptions {
   readonly quota?: Quota;
   /** How long interest is held after a visit: two EID windows by default. */
   readonly holdMs?: number;
+  /** Queues held at once for all beacons; default 16,384. */
+  readonly maxQueues?: number;
   /** A frame waits for the beacon last visited as `beacon`: go there again. */
   readonly onMail?: (beacon: string) => void;
 }
@@ -146,8 +148,7 @@ export class Bridge {
     const name = toHex(queue);
     let interest = this.#interest.get(name);
     if (!interest) {
-      if (this.#interest.size >= QUEUES_MAX)
-        throw new LinkRefusal('quota', 'this gateway holds as many queues as it may');
+      if (this.#interest.size >= (this.#options.maxQueues ?? QUEUES_MAX)) this.#makeRoom();
       const subscription = this.#options.far.subscribe(queue, (frame) => this.#fromFar(name, frame));
       subscription.ready.catch(() => {});
       interest = { queue, subscription, peers: new Set(), beacon, until: Number.POSITIVE_INFINITY };
@@ -160,6 +161,16 @@ export class Bridge {
     // After the answer to SUB, which precedes every DELIVER of the queue.
     if (waiting.length > 0)
       this.#options.clock.schedule(0, () => waiting.forEach((frame) => void this.#toNear(name, frame)));
+  }
+
+  /** What no link holds at the moment goes, the oldest first: beacons that come and go do not fill a gateway. */
+  #makeRoom(): void {
+    for (const [name, interest] of this.#interest) {
+      if (interest.peers.size > 0) continue;
+      this.#forget(name, interest);
+      return;
+    }
+    throw new LinkRefusal('quota', 'this gateway holds as many queues as it may');
   }
 
   /** The link no longer holds it. The beacon's own UNSUB ends the interest; a link's end only starts the two windows. */

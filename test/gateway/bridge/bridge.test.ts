@@ -281,4 +281,24 @@ describe('bridge', () => {
     expect(bridge.status.mailBytes).toBeLessThan(64 * 8100);
     bridge.close();
   });
+
+  it('cannot be filled with interest by beacons that come and go', async () => {
+    const { clock, outside, bridge } = rig({ maxQueues: 100 });
+    const kiosk = new FakeLink(bridge.visit('kiosk'));
+    const inbox = bytes(16);
+    await kiosk.sub(inbox);
+    for (let i = 0; i < 5; i++) {
+      const hostile = new FakeLink(bridge.visit(`hostile ${i}`));
+      for (let j = 0; j < 99; j++) await hostile.sub(bytes(16));
+      await expect(hostile.sub(bytes(16))).rejects.toMatchObject({ code: 'quota' });
+      hostile.close();
+    }
+    const other = new FakeLink(bridge.visit('another kiosk'));
+    await other.sub(bytes(16));
+    expect(bridge.status.queues).toBe(100);
+    await outside.send(inbox, Uint8Array.of(1));
+    await clock.advance(10);
+    expect(kiosk.delivered).toHaveLength(1);
+    bridge.close();
+  });
 });
