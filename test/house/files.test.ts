@@ -140,11 +140,14 @@ describe('packages', () => {
     }
   });
 
-  it('export each file of theirs by its path, with its types', () => {
+  it('export each file of theirs by its path, with its types, and say which are meant for whom', () => {
     for (const name of packages) {
-      const { exports } = manifest(name);
+      const { exports, '//exports': meant } = manifest(name);
       expect(exports, name).toEqual({ './*': { types: './dist/*.d.ts', default: './dist/*.js' } });
-      expect(existsSync(join(root, name, 'tsconfig.json')), name).toBe(true);
+      for (const [subpath = ''] of meant.matchAll(/\b[a-z-]+\/([a-z-]+|\*)/g)) {
+        const path = join(root, name, subpath.replace(/\/\*$/, ''));
+        expect(existsSync(path) || existsSync(`${path}.ts`), `${name} names ${subpath}`).toBe(true);
+      }
     }
   });
 });
