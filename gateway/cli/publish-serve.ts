@@ -20,6 +20,7 @@ export async function serveAll(
   { signal, stop }: Interruption,
 ): Promise<void> {
   let count = 0;
+  let served = 0;
   let brokenOff = false;
   const running = new Map<Conversation, Promise<void>>();
   signal.addEventListener('abort', () => {
@@ -37,21 +38,22 @@ export async function serveAll(
     // Message 1 alone must not start a program.
     if (!(await heard(conversation))) return;
     const number = ++count;
+    served++;
     const hello = conversation.hello && textOf(conversation.hello);
     out.progress(
       'conversation',
       { number, sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
       `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}`,
     );
-    const how = await handler.serve(conversation);
+    const how = await handler.serve(conversation).finally(() => served--);
     out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
   };
   for await (const conversation of publication.conversations) {
     const job = serve(conversation).finally(() => running.delete(conversation));
     running.set(conversation, job);
     if (stop.aborted) breakOff(conversation);
-    // A bounded number at once; responders are told `busy` when too many wait.
-    while (running.size >= SERVED_AT_ONCE[handler.kind]) await Promise.race(running.values());
+    // A bounded number at once, not counting who was never heard; responders are told `busy` when too many wait.
+    while (served >= SERVED_AT_ONCE[handler.kind]) await Promise.race(running.values());
   }
   await Promise.all(running.values());
   if (brokenOff) throw new CanceledError('interrupted: un-published, and open conversations were broken off');
