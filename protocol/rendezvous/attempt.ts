@@ -59,6 +59,7 @@ export class Attempt {
   #timer: Timer | undefined;
   #resendMs = FIRST_RESEND_MS;
   #try = 0;
+  #sentAt = 0;
   #over = false;
 
   constructor(init: AttemptInit) {
@@ -97,6 +98,15 @@ export class Attempt {
     this.#sendAll();
   }
 
+  /** The publisher's record was put out again, as after a restart: it is asked at once, then as often as at first. */
+  nudge(): void {
+    if (this.#over || this.#init.clock.monotonic() - this.#sentAt < FIRST_RESEND_MS) return;
+    this.#timer?.cancel();
+    this.#resendMs = FIRST_RESEND_MS;
+    this.#try++;
+    this.#sendAll();
+  }
+
   /** Stops, and forgets its secrets. Idempotent. */
   close(): void {
     if (this.#over) return;
@@ -128,6 +138,7 @@ export class Attempt {
   }
 
   #sendAll(): void {
+    this.#sentAt = this.#init.clock.monotonic();
     for (const namespace of this.#init.namespaces) this.#send(namespace);
     this.#timer = this.#init.clock.schedule(this.#resendMs, () => {
       this.#try++;

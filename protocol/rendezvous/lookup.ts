@@ -31,6 +31,8 @@ export interface LookupInit {
   readonly clock: Clock;
   /** A candidate is new or has changed. */
   readonly onCandidate: (candidate: Candidate) => void;
+  /** A candidate was put out again, unchanged. */
+  readonly onAgain: (candidate: Candidate) => void;
   /** Somebody who knows the tag has taken a publication back, and says why. */
   readonly onGone: (reason: TombstoneReason) => void;
   /** Everything asked so far has answered: see `answered`. */
@@ -133,6 +135,7 @@ export class Lookup {
       if (!equalBytes(record.id, keys.id)) return undefined;
       const owner = toHex(record.owner);
       const known = found.get(owner);
+      if (known && equalBytes(record.bytes, known.record.bytes)) this.#init.onAgain(known);
       if (!isNewer(record, known?.record) || record.seq <= (tombstones.get(owner) ?? -1)) return undefined;
       if (record.tombstone) {
         found.delete(owner);

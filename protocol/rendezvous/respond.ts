@@ -114,6 +114,7 @@ class Responder {
       namespaces: surroundings.namespaces,
       clock: surroundings.clock,
       onCandidate: (candidate) => this.#onCandidate(candidate),
+      onAgain: (candidate) => this.#onAgain(candidate),
       onGone: (reason) => this.#onGone(reason),
       onAnswered: () => this.#onAnswered(),
     });
@@ -144,6 +145,10 @@ class Responder {
       return;
     }
     this.#collecting ??= this.#after(COLLECT_MS, () => this.#tryNext());
+  }
+
+  #onAgain(candidate: Candidate): void {
+    for (const attempt of this.#attempts) if (attempt.candidate === candidate) attempt.nudge();
   }
 
   #onGone(reason: TombstoneReason): void {

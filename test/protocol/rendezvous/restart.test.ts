@@ -3,6 +3,7 @@ import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { Store, StoreWrite } from '@rdv/protocol/core/ports';
 import { LossyNamespace } from '@rdv/protocol/namespace/lossy';
 import type { MemoryNamespace } from '@rdv/protocol/namespace/memory';
+import { decodeRecord } from '@rdv/protocol/record/envelope';
 import { storedPublications } from '@rdv/protocol/rendezvous/publish';
 import { describe, expect, it } from 'vitest';
 import { acceptedBy, Rig } from './rig.js';
@@ -82,6 +83,34 @@ describe('a publisher that crashes', () => {
     expect(rig.clock.now() - restarted).toBeLessThan(5000);
     expect(rig.hub.records(id)).toEqual(before);
     expect(again.status.accepted).toBe(2);
+  });
+
+  it('answers at once where a store passes on what is put again, and is not asked faster by who repeats its record', async () => {
+    const rig = new Rig({ unchecked: true });
+    const store = new MemoryStore();
+    const client = rig.client();
+    const publication = await rig.publish({}, { store, namespaces: [client] });
+    await rig.clock.advance(10);
+    const { id } = rig.tag.epoch(Math.floor(rig.clock.now() / 86_400_000));
+    const [record] = rig.hub.records(id);
+    await client.close();
+    const waiting = rig.respond();
+    const line = rig.client();
+    let asked = 0;
+    const owner = decodeRecord(record!).owner;
+    line.subscribe(rig.tag.epoch(Math.floor(rig.clock.now() / 86_400_000)).inbox(owner), () => asked++);
+    await rig.clock.advance(20_000);
+    asked = 0;
+    for (let i = 0; i < 100; i++) {
+      rig.hub.overwrite(id, owner, record!);
+      await rig.clock.advance(10);
+    }
+    expect(asked).toBeLessThanOrEqual(3);
+    await rig.clock.advance(15_000);
+    const restarted = rig.clock.now();
+    await rig.publish({ handle: publication.handle }, { store });
+    await rig.settle(waiting);
+    expect(rig.clock.now() - restarted).toBeLessThan(100);
   });
 
   it('with other options takes a new prekey, and stays reachable for those who read the old record', async () => {
