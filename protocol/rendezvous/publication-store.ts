@@ -60,6 +60,12 @@ export interface StoredAcceptance {
   readonly reply?: StoredReply;
 }
 
+/** Handles of the publications that `store` keeps: `publish` resumes each with its tag. */
+export function storedPublications(store: Store): readonly string[] {
+  const keys = store.list('publication/').map(([key]) => key.split('/'));
+  return keys.filter((parts) => parts[2] === 'state').map((parts) => parts[1]!);
+}
+
 export class PublicationStore {
   readonly #store: Store;
   readonly #prefix: string;
@@ -67,12 +73,6 @@ export class PublicationStore {
   constructor(store: Store, handle: string) {
     this.#store = store;
     this.#prefix = `publication/${handle}/`;
-  }
-
-  /** Handles of every publication in `store`. */
-  static handles(store: Store): string[] {
-    const keys = store.list('publication/').map(([key]) => key.split('/'));
-    return keys.filter((parts) => parts[2] === 'state').map((parts) => parts[1]!);
   }
 
   commit(writes: readonly StoreWrite[]): Promise<void> {

@@ -17,11 +17,12 @@ import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
 import { AcceptedQueue } from './accepted-queue.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
+import type { KeeperEvent } from './keeper-init.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
 import { encodeReply } from './messages.js';
 import { PublicationStore, type StoredReply } from './publication-store.js';
 import { checkPublish, WAITING_MAX } from './publish-checks.js';
-import { type KeeperEvent, RecordKeeper } from './record-keeper.js';
+import { RecordKeeper } from './record-keeper.js';
 
 /** Starts a conversation from what the handshake left behind. */
 export type OpenConversation = (init: ConversationInit) => Conversation;
@@ -112,11 +113,6 @@ export async function publish(
     throw error;
   }
   return publication;
-}
-
-/** Handles of the publications that `store` keeps: `publish` resumes each with its tag. */
-export function storedPublications(store: Store): readonly string[] {
-  return PublicationStore.handles(store);
 }
 
 class OpenPublication implements Publication {

@@ -7,17 +7,18 @@ import { equalBytes, toHex, wipe } from '../core/bytes.js';
 import { EPOCH_SECONDS, KEY_BYTES, NOT_AFTER_GRACE_SECONDS, QUEUE_TTL_SECONDS } from '../core/constants.js';
 import { withDeadline } from '../core/deadline.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
-import type { StoreWrite, Surroundings, Timer } from '../core/ports.js';
+import type { StoreWrite, Timer } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
-import type { BridgePolicy, Namespace, RecordListener, Watch } from '../namespace/port.js';
+import type { Namespace, RecordListener, Watch } from '../namespace/port.js';
 import { openRecord, sealRecord } from '../record/body.js';
 import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
 import { type TombstoneReason, tombstoneMark, tombstoneReason } from '../record/tombstone.js';
-import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
+import { type EpochValues, epochOf } from '../tag/derived.js';
 import type { Inbox } from './inbox.js';
+import type { KeeperInit } from './keeper-init.js';
 import { LeadMoment } from './lead-moment.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
-import type { PublicationStore, StoredPrekey } from './publication-store.js';
+import type { StoredPrekey } from './publication-store.js';
 import { Restorer } from './restorer.js';
 
 /** After a failure. */
@@ -27,27 +28,6 @@ const LOOK_AGAIN_SECONDS = 600;
 const CHECK_RATE: Rate = { burst: 64, perSecond: 8 };
 
 const LAST_WORDS_MS = 2000;
-
-export type KeeperEvent = 'already-published' | 'restored';
-
-export interface KeeperInit extends Surroundings {
-  readonly tag: TagSecret;
-  readonly ownerSeed: Uint8Array;
-  readonly store: PublicationStore;
-  readonly namespaces: readonly Namespace[];
-  readonly bridge: BridgePolicy;
-  /** Unix seconds; 0 is never. */
-  readonly expiry: number;
-  /** The encoded body around a prekey: the same for the same prekey, as long as the options stay. */
-  readonly makeBody: (prekey: Uint8Array) => Uint8Array;
-  /** Public key (32 bytes) of a prekey secret. */
-  readonly publicOf: (secret: Uint8Array) => Uint8Array;
-  readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;
-  readonly onPrekeyGone: (prekey: string) => void;
-  readonly onEvent: (event: KeeperEvent) => void;
-  /** A tombstone of our own was heard that this store knows nothing of: the publication is used up. */
-  readonly onConsumed: () => void;
-}
 
 interface Epoch {
   readonly keys: EpochValues;

@@ -4,7 +4,7 @@ import type { Store, StoreWrite } from '@rdv/protocol/core/ports';
 import { LossyNamespace } from '@rdv/protocol/namespace/lossy';
 import type { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
-import { storedPublications } from '@rdv/protocol/rendezvous/publish';
+import { storedPublications } from '@rdv/protocol/rendezvous/publication-store';
 import { describe, expect, it } from 'vitest';
 import { acceptedBy, Rig } from './rig.js';
 

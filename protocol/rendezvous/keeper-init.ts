@@ -1,0 +1,27 @@
+/** What a publication's record keeper is given, and what it reports (SPEC §2, §3): `record-keeper.ts` does the work. */
+import type { Surroundings } from '../core/ports.js';
+import type { BridgePolicy, Namespace } from '../namespace/port.js';
+import type { EpochValues, TagSecret } from '../tag/derived.js';
+import type { Inbox } from './inbox.js';
+import type { PublicationStore } from './publication-store.js';
+
+export type KeeperEvent = 'already-published' | 'restored';
+
+export interface KeeperInit extends Surroundings {
+  readonly tag: TagSecret;
+  readonly ownerSeed: Uint8Array;
+  readonly store: PublicationStore;
+  readonly namespaces: readonly Namespace[];
+  readonly bridge: BridgePolicy;
+  /** Unix seconds; 0 is never. */
+  readonly expiry: number;
+  /** The encoded body around a prekey: the same for the same prekey, as long as the options stay. */
+  readonly makeBody: (prekey: Uint8Array) => Uint8Array;
+  /** Public key (32 bytes) of a prekey secret. */
+  readonly publicOf: (secret: Uint8Array) => Uint8Array;
+  readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;
+  readonly onPrekeyGone: (prekey: string) => void;
+  readonly onEvent: (event: KeeperEvent) => void;
+  /** A tombstone of our own was heard that this store knows nothing of: the publication is used up. */
+  readonly onConsumed: () => void;
+}
