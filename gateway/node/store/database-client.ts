@@ -32,7 +32,11 @@ export class DatabaseClient {
   #over = false;
 
   constructor(options: ThreadOptions) {
-    this.#worker = new Worker(new URL('./database-thread.js', import.meta.url), { workerData: options });
+    this.#worker = new Worker(new URL('./database-thread.js', import.meta.url), {
+      workerData: options,
+      // Not the process's own: some, as those of `node --input-type=module --eval`, forbid a file to start from.
+      execArgv: [],
+    });
     this.#worker.on('message', (message: FromThread) => this.#answer?.(message));
     this.#worker.on('error', (error) => this.#answer?.({ ...ENDED, message: `${ENDED.message} (${error.message})` }));
     this.#ended = new Promise((resolve) => {

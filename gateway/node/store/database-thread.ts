@@ -8,7 +8,7 @@ import { toRdvError } from '@rdv/protocol/core/errors';
 import type { StoreWrite } from '@rdv/protocol/core/ports';
 import type { FromThread, ThreadOptions, ToThread } from './database-messages.js';
 import { openDatabase } from './open-database.js';
-import { sealValue } from './sealed-value.js';
+import { type EntryKeys, entryId, sealEntry } from './sealed-entry.js';
 import { DatabaseError, type SqliteDatabase } from './sqlite-database.js';
 
 /** Quiet for so long, the log is cut off: what was wiped from the database is then not in the log either. */
@@ -23,15 +23,16 @@ function sayFailed(error: unknown): void {
   say({ kind: 'failed', code, message, final });
 }
 
-function write(db: SqliteDatabase, writes: readonly StoreWrite[]): void {
+function write(db: SqliteDatabase, keys: EntryKeys, writes: readonly StoreWrite[]): void {
   db.transaction(() => {
     for (const { key: name, value } of writes) {
-      db.put(name, value && sealValue(options.key, name, value, systemRandom));
+      const id = entryId(keys, name);
+      db.put(id, value && sealEntry(keys, id, { name, value }, systemRandom));
     }
   });
 }
 
-function serve(db: SqliteDatabase): void {
+function serve(db: SqliteDatabase, keys: EntryKeys): void {
   let quiet: NodeJS.Timeout | undefined;
   const checkpoint = (): void => {
     try {
@@ -49,7 +50,7 @@ function serve(db: SqliteDatabase): void {
       return;
     }
     try {
-      write(db, message.writes);
+      write(db, keys, message.writes);
       say({ kind: 'done' });
     } catch (error) {
       sayFailed(error);
@@ -59,8 +60,9 @@ function serve(db: SqliteDatabase): void {
 }
 
 try {
-  const { db, entries, keptAside } = await openDatabase(options, systemRandom);
-  serve(db);
+  const { db, keys, entries, keptAside } = await openDatabase(options, systemRandom);
+  options.key.fill(0);
+  serve(db, keys);
   say({ kind: 'open', entries, keptAside });
 } catch (error) {
   sayFailed(error);

@@ -48,7 +48,7 @@ export async function takeLock(path: string): Promise<() => Promise<void>> {
       await removeIfStale(path);
     }
   } finally {
-    await unlink(mine);
+    await unlink(mine).catch(() => {});
   }
   throw new RdvError('busy', `${path} is fought over by several processes: start one at a time`);
 }

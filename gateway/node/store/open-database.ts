@@ -11,7 +11,7 @@ import { AuthenticationError, DecodeError, RdvError } from '@rdv/protocol/core/e
 import type { Random } from '@rdv/protocol/core/ports';
 import { renameDurably } from './durable-file.js';
 import { decodeFirstStoreFile } from './first-store-file.js';
-import { openValue, sealValue } from './sealed-value.js';
+import { type EntryKeys, entryId, entryKeys, openEntry, sealEntry } from './sealed-entry.js';
 import { DatabaseError, openSqliteDatabase, type SqliteDatabase } from './sqlite-database.js';
 
 export interface OpenDatabaseOptions {
@@ -26,13 +26,14 @@ export interface OpenDatabaseOptions {
 
 export interface OpenedDatabase {
   readonly db: SqliteDatabase;
+  readonly keys: EntryKeys;
   /** Every entry, in the clear. */
   readonly entries: Map<string, Uint8Array>;
   /** Where the first version's file was moved, if it was just now. */
   readonly keptAside: string | undefined;
 }
 
-/** Sealed in `meta` under the store's key: tells a wrong key from damage. No entry's name holds a blank. */
+/** Sealed in `meta` under the store's key: tells a wrong key from damage. */
 const CHECK = 'key check';
 /** SHA-256 of the first version's file that this store was made from. */
 const TAKEN_OVER = 'taken over';
@@ -45,20 +46,22 @@ interface FirstStore {
 /** @throws DatabaseError · RdvError `store` */
 export async function openDatabase(options: OpenDatabaseOptions, random: Random): Promise<OpenedDatabase> {
   const { path, firstPath, maxBytes } = options;
-  if (!existsSync(path)) await create(options, random);
+  const keys = entryKeys(options.key);
+  if (!existsSync(path)) await create(options, keys, random);
   if ((await stat(path)).size === 0) await refuseDamaged(path, undefined);
   const db = await openSqliteDatabase(path, maxBytes, 'own').catch((error: unknown) => refuseDamaged(path, error));
   try {
-    const entries = readAll(db, options);
+    const entries = readAll(db, path, keys);
     const keptAside = await setFirstAside(db, firstPath);
-    return { db, entries, keptAside };
+    return { db, keys, entries, keptAside };
   } catch (error) {
     // Copied before it is closed: closing moves the log into the database.
     return await refuseDamaged(path, error).finally(() => db.close());
   }
 }
 
-async function create({ path, firstPath, key, maxBytes }: OpenDatabaseOptions, random: Random): Promise<void> {
+async function create(options: OpenDatabaseOptions, keys: EntryKeys, random: Random): Promise<void> {
+  const { path, firstPath, maxBytes } = options;
   if (existsSync(`${path}-wal`)) {
     throw new RdvError('store', `${path} is missing, but its log ${path}-wal is there: restore both, or move it away`);
   }
@@ -72,10 +75,13 @@ async function create({ path, firstPath, key, maxBytes }: OpenDatabaseOptions, r
     try {
       db.upgrade();
       db.transaction(() => {
-        db.setMeta(CHECK, sealValue(key, CHECK, utf8(CHECK), random));
+        db.setMeta(CHECK, sealEntry(keys, utf8(CHECK), { name: CHECK, value: new Uint8Array() }, random));
         if (!first) return;
         db.setMeta(TAKEN_OVER, first.hash);
-        for (const [name, value] of first.entries) db.put(name, sealValue(key, name, value, random));
+        for (const [name, value] of first.entries) {
+          const id = entryId(keys, name);
+          db.put(id, sealEntry(keys, id, { name, value }, random));
+        }
       });
     } finally {
       db.close();
@@ -87,20 +93,23 @@ async function create({ path, firstPath, key, maxBytes }: OpenDatabaseOptions, r
   await renameDurably(fresh, path);
 }
 
-function readAll(db: SqliteDatabase, { path, key }: OpenDatabaseOptions): Map<string, Uint8Array> {
+function readAll(db: SqliteDatabase, path: string, keys: EntryKeys): Map<string, Uint8Array> {
   db.upgrade();
   db.check();
   const check = db.meta(CHECK);
   if (!check) throw new DatabaseError('damaged', `${path} is damaged: what it tells its key by is missing`);
   try {
-    openValue(key, CHECK, check);
+    openEntry(keys, utf8(CHECK), check);
   } catch (cause) {
     if (!(cause instanceof AuthenticationError)) throw cause;
     throw new RdvError('store', `${path} was sealed under another key: put the right one back`, { cause });
   }
   const entries = new Map<string, Uint8Array>();
   try {
-    db.eachEntry((name, sealed) => entries.set(name, openValue(key, name, sealed)));
+    db.eachEntry((id, sealed) => {
+      const { name, value } = openEntry(keys, id, sealed);
+      entries.set(name, value);
+    });
   } catch (cause) {
     if (!(cause instanceof AuthenticationError)) throw cause;
     throw new DatabaseError('damaged', `${path} is damaged: a value in it is not what was put there`, cause);

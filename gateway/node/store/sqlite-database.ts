@@ -65,7 +65,7 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
   {
     to: 2,
     sql: `CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) STRICT;
-      CREATE TABLE entry (name TEXT PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT;
+      CREATE TABLE entry (id BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT;
       PRAGMA application_id = ${APPLICATION_ID};`,
   },
 ];
@@ -128,33 +128,33 @@ export class SqliteDatabase {
 
   meta(name: string): Uint8Array | undefined {
     return this.#say(() => {
-      const [row] = this.#db.prepare('SELECT value FROM meta WHERE name = ?').all(name) as { value: unknown }[];
+      const [row] = this.#db.prepare('SELECT value FROM meta WHERE name = ?').all([name]) as { value: unknown }[];
       return row && bytesOf(row.value);
     });
   }
 
   setMeta(name: string, value: Uint8Array): void {
-    this.#say(() => this.#db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)').run(name, value));
+    this.#say(() => this.#db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)').run([name, value]));
   }
 
   /** Calls `take` with every entry. */
-  eachEntry(take: (name: string, sealed: Uint8Array) => void): void {
+  eachEntry(take: (id: Uint8Array, sealed: Uint8Array) => void): void {
     this.#say(() => {
-      const rows = this.#db.prepare('SELECT name, sealed FROM entry').iterate();
-      for (const row of rows as Iterable<{ name: string; sealed: unknown }>) take(row.name, bytesOf(row.sealed));
+      const rows = this.#db.prepare('SELECT id, sealed FROM entry').iterate();
+      for (const row of rows as Iterable<{ id: unknown; sealed: unknown }>) take(bytesOf(row.id), bytesOf(row.sealed));
     });
   }
 
-  /** Within a transaction. `sealed` null removes. */
-  put(name: string, sealed: Uint8Array | null): void {
+  /** Within a transaction. `sealed` null removes. (Parameters as a list: libsql takes lone bytes for named ones.) */
+  put(id: Uint8Array, sealed: Uint8Array | null): void {
     this.#prepared ??= {
       put: this.#db.prepare(
-        'INSERT INTO entry (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed',
+        'INSERT INTO entry (id, sealed) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed',
       ),
-      remove: this.#db.prepare('DELETE FROM entry WHERE name = ?'),
+      remove: this.#db.prepare('DELETE FROM entry WHERE id = ?'),
     };
-    if (sealed === null) this.#prepared.remove.run(name);
-    else this.#prepared.put.run(name, sealed);
+    if (sealed === null) this.#prepared.remove.run([id]);
+    else this.#prepared.put.run([id, sealed]);
   }
 
   /** Moves the log into the database and cuts it off, so that what was removed is in neither. */

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { entryId, entryKeys, openEntry, sealEntry } from '@rdv/gateway/node/store/sealed-entry';
 import { openSqliteStore, type SqliteStoreOptions } from '@rdv/gateway/node/store/sqlite-store';
 import { STORE_KEY_CREDENTIAL } from '@rdv/gateway/node/store/store-key';
 import { systemRandom } from '@rdv/hardware/host/system';
@@ -128,34 +129,40 @@ describe('SQLite store: secrets at rest', () => {
   beforeEach(fresh);
   afterEach(clean);
 
-  it('has no value in the clear in any file, and none that was wiped at all', async () => {
+  it('has no name and no value in the clear in any file, and nothing that was wiped', async () => {
     const secret = Buffer.from('the secret that a thief looks for');
     const wiped = createHash('sha256').update('wiped').digest();
     const store = await open();
     await store.commit([
-      { key: 'a', value: secret },
+      { key: 'a/telling/name', value: secret },
       { key: 'b', value: wiped },
     ]);
     const all = (): Buffer => Buffer.concat(files().map((file) => readFileSync(join(directory, 'deep', file))));
-    const sealedNames = all();
-    expect(sealedNames.includes(secret)).toBe(false);
+    const before = all();
+    for (const clear of [secret, wiped, 'telling']) expect(before.includes(clear)).toBe(false);
+    const row = Buffer.from(entryId(entryKeys(fromHex(readFileSync(keyPath, 'latin1').trim())), 'b'));
+    expect(before.includes(row)).toBe(true);
     await store.commit([{ key: 'b', value: null }]);
     await store.close();
+    expect(all().includes(row)).toBe(false);
     expect(all().includes(secret)).toBe(false);
-    expect(all().length).toBeLessThan(sealedNames.length);
   });
 
-  it('seals the same value differently each time, and bound to its name', async () => {
-    const { openValue, sealValue } = await import('@rdv/gateway/node/store/sealed-value');
-    const [key, value] = [systemRandom(32), Uint8Array.of(1, 2, 3)];
-    const sealed = sealValue(key, 'a', value, systemRandom);
-    expect(sealed).not.toEqual(sealValue(key, 'a', value, systemRandom));
-    expect(openValue(key, 'a', sealed)).toEqual(value);
-    for (const bad of [() => openValue(key, 'b', sealed), () => openValue(systemRandom(32), 'a', sealed)]) {
+  it('seals the same entry differently each time, and bound to its row', () => {
+    const keys = entryKeys(systemRandom(32));
+    const [entry, id] = [{ name: 'a', value: Uint8Array.of(1, 2, 3) }, entryId(keys, 'a')];
+    const sealed = sealEntry(keys, id, entry, systemRandom);
+    expect(sealed).not.toEqual(sealEntry(keys, id, entry, systemRandom));
+    expect(openEntry(keys, id, sealed)).toEqual(entry);
+    const others = entryKeys(systemRandom(32));
+    expect(entryId(others, 'a')).not.toEqual(id);
+    for (const bad of [() => openEntry(keys, entryId(keys, 'b'), sealed), () => openEntry(others, id, sealed)]) {
       expect(bad).toThrow(expect.objectContaining({ code: 'authentication-failed' }));
     }
-    for (const length of [0, 39, sealed.length - 1]) {
-      expect(() => openValue(key, 'a', sealed.subarray(0, length))).toThrow();
+    for (const length of [0, 41, sealed.length - 1]) {
+      expect(() => openEntry(keys, id, sealed.subarray(0, length)), `${length}`).toThrow(
+        expect.objectContaining({ code: 'authentication-failed' }),
+      );
     }
   });
 
@@ -243,7 +250,8 @@ describe('SQLite store: damage', () => {
     const swap = `
       import Sqlite from 'libsql';
       const db = new Sqlite(process.argv[1]);
-      db.exec("UPDATE entry SET sealed = (SELECT sealed FROM entry WHERE name = 'b') WHERE name = 'a'");
+      const [a, b] = db.prepare('SELECT id, sealed FROM entry').all();
+      db.prepare('UPDATE entry SET sealed = ? WHERE id = ?').run([Buffer.from(b.sealed), Buffer.from(a.id)]);
       db.close();`;
     execFileSync(process.execPath, ['--input-type=module', '-e', swap, path], { cwd: import.meta.dirname });
     await expect(open()).rejects.toMatchObject({ ...refusal, message: expect.stringContaining('damaged') });
