@@ -1,14 +1,6 @@
-/** Entry of the `rdv` command. Every failure ends in one line and an exit code; see exit-codes.ts. */
-import { readFileSync } from 'node:fs';
-import { InvalidArgumentError } from '@rdv/protocol/core/errors';
-import { CommanderError } from './commander.js';
+/** Entry of the `rdv` command: what concerns the process. */
 import { EXIT } from './exit-codes.js';
-import { reportError } from './output.js';
-import { createProgram } from './program.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+import { runCli } from './run-cli.js';
 
 // A reader that went away (`rdv scan | head`) is no failure of ours. A command that is a pipe looks after it itself.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -16,25 +8,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => {});
 
-const program = createProgram(version);
-const overrideExit = (command: typeof program): void => {
-  command.exitOverride();
-  command.commands.forEach(overrideExit);
-};
-overrideExit(program);
-
-let exitCode: number = EXIT.ok;
-try {
-  await program.parseAsync();
-} catch (error) {
-  const json = process.argv.includes('--json');
-  if (!(error instanceof CommanderError)) exitCode = reportError(error, json);
-  else if (error.exitCode !== 0) {
-    exitCode = EXIT.usage;
-    const what = error.code === 'commander.help' ? 'which one?' : error.message.replace(/^error: /, '');
-    reportError(new InvalidArgumentError(`${what} (see --help)`), json);
-  }
-}
+const exitCode = await runCli(process.argv.slice(2));
 // What is still open by now (a vendor's poll timer, say) must not hold the process; output is flushed first.
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
 process.exit(exitCode);

@@ -1,33 +1,33 @@
-/** The `rdv` command: its subcommands, one file each. */
+/** The `rdv` command: its subcommands, one file each. A call loads only the one that it names. */
 import { Command } from './commander.js';
-import { demoCommand } from './demo.js';
 import { EXIT_HELP } from './exit-codes.js';
-import { listCommand } from './list.js';
-import { publishCommand } from './publish.js';
-import { respondCommand } from './respond.js';
-import { runCommand } from './run.js';
-import { scanCommand } from './scan.js';
-import { setupCommand } from './setup.js';
-import { statusCommand } from './status.js';
-import { tagCommand } from './tag.js';
-import { unpublishCommand } from './unpublish.js';
 
-export function createProgram(version: string): Command {
+type Define = (command: Command) => unknown;
+
+/** In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
+  publish: async () => (await import('./publish.js')).publishCommand,
+  respond: async () => (await import('./respond.js')).respondCommand,
+  list: async () => (await import('./list.js')).listCommand,
+  unpublish: async () => (await import('./unpublish.js')).unpublishCommand,
+  tag: async () => (await import('./tag.js')).tagCommand,
+  scan: async () => (await import('./scan.js')).scanCommand,
+  status: async () => (await import('./status.js')).statusCommand,
+  run: async () => (await import('./run.js')).runCommand,
+  setup: async () => (await import('./setup.js')).setupCommand,
+  demo: async () => (await import('./demo.js')).demoCommand,
+};
+
+/** @param name of the command that is called, if it is one */
+export async function createProgram(version: string, name: string | undefined): Promise<Command> {
   const program = new Command('rdv')
     .description('Rendezvous over Bluetooth LE and the internet: meet by a tag, talk end-to-end encrypted.')
     .version(version)
-    // Its errors are reported like all others, in one line: see main.ts.
+    .exitOverride()
+    // Its errors are reported like all others, in one line: see run-cli.ts.
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', `\n${EXIT_HELP}`);
-  publishCommand(program.command('publish'));
-  respondCommand(program.command('respond'));
-  listCommand(program.command('list'));
-  unpublishCommand(program.command('unpublish'));
-  tagCommand(program.command('tag'));
-  scanCommand(program.command('scan'));
-  statusCommand(program.command('status'));
-  runCommand(program.command('run'));
-  setupCommand(program.command('setup'));
-  demoCommand(program.command('demo'));
+  const called = name !== undefined && Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
+  for (const each of called) (await COMMANDS[each]!())(program.command(each));
   return program;
 }

@@ -28,6 +28,7 @@ export async function pipeConversation(
     failure ??= error;
     await conversation.close();
   };
+  // To the end of the process: standard output fails anew with each write.
   output.on('error', abort);
   const inward = (async () => {
     try {
@@ -47,6 +48,5 @@ export async function pipeConversation(
   await inward;
   // Reading from a terminal or a pipe may not return before its writer says something.
   void outward;
-  output.off('error', abort);
   return { reason: failure instanceof RdvError && failure.code === 'state-lost' ? 'state-lost' : reason, failure };
 }
