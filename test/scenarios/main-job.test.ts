@@ -81,5 +81,5 @@ describe('the main job', () => {
 
     await publication.unpublish();
     await stage.until(() => decodeRecord(published(stage.sights, 'r').at(-1)!.payload).tombstone);
-  });
+  }, 60_000);
 });
