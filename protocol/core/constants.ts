@@ -8,6 +8,10 @@ export const AEAD_TAG_BYTES = 16;
 /** §2 */
 export const TAG_MAX_BYTES = 8192;
 export const REALM_MAX_BYTES = 64;
+/** A tag of 8192 bytes, percent-encoded, and all hints. */
+export const LINK_MAX_CHARS = 40_000;
+export const LINK_HINTS_MAX = 8;
+export const LINK_HINT_MAX_CHARS = 512;
 export const TAG_SECRET_BYTES = 32;
 export const EPOCH_SECONDS = 86_400;
 export const ID_BYTES = 32;
