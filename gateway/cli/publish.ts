@@ -24,7 +24,7 @@ import {
   untilInterrupted,
   withNamespaceOptions,
 } from './shared.js';
-import { readTagText } from './tag-input.js';
+import { readTag } from './tag-input.js';
 
 interface PublishOptions extends NamespaceOptions {
   readonly once?: boolean;
@@ -69,15 +69,15 @@ function handlerOf(options: PublishOptions): Handler | undefined {
 }
 
 async function publish(operand: string | undefined, given: PublishOptions): Promise<void> {
-  const { argument, options } = operandAndNamespaces(operand, given);
-  const out = outputOf(options);
-  const handler = handlerOf(options);
+  const { argument, options: said } = operandAndNamespaces(operand, given);
+  const out = outputOf(said);
+  const handler = handlerOf(said);
   const asPipe = !handler && !process.stdin.isTTY;
-  const lifecycle: Lifecycle = asPipe && options.limit === undefined ? { kind: 'single' } : lifecycleOf(options);
-  const ttlSeconds = options.ttl === undefined ? undefined : parseDuration(options.ttl);
+  const lifecycle: Lifecycle = asPipe && said.limit === undefined ? { kind: 'single' } : lifecycleOf(said);
+  const ttlSeconds = said.ttl === undefined ? undefined : parseDuration(said.ttl);
   if (asPipe && argument === '-')
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file');
-  const tag = await readTagText({ argument, file: options.tagFile });
+  const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const interrupted = untilInterrupted();
   const { api, running } = await openNodeApi(options, { store: true, namespaces: true });
   try {

@@ -22,7 +22,7 @@ import {
   untilInterrupted,
   withNamespaceOptions,
 } from './shared.js';
-import { readTagText } from './tag-input.js';
+import { readTag } from './tag-input.js';
 
 interface RespondOptions extends NamespaceOptions {
   readonly timeout: string;
@@ -79,14 +79,14 @@ async function exchange(conversation: Conversation, messages: readonly string[],
 }
 
 async function respond(operand: string | undefined, given: RespondOptions): Promise<void> {
-  const { argument, options } = operandAndNamespaces(operand, given);
-  const out = outputOf(options);
-  const timeoutMs = Number(options.timeout) * 1000;
+  const { argument, options: said } = operandAndNamespaces(operand, given);
+  const out = outputOf(said);
+  const timeoutMs = Number(said.timeout) * 1000;
   if (!(timeoutMs > 0 && timeoutMs <= 86_400_000))
     throw new InvalidArgumentError('--timeout must be more than 0 and at most 86400 seconds');
-  if (argument === '-' && !options.message)
+  if (argument === '-' && !said.message)
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file, or -m');
-  const tag = await readTagText({ argument, file: options.tagFile });
+  const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const { signal } = untilInterrupted();
   const { api } = await openNodeApi(options, { store: false, namespaces: true });
   try {

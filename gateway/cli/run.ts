@@ -15,7 +15,7 @@ async function run(options: RunOptions): Promise<void> {
   const config = readConfigFile(resolve(options.config));
   if (options.check) {
     const { planPublications } = await import('../node/planned-publications.js');
-    planPublications(config);
+    await planPublications(config);
     out.result({ valid: true }, `${options.config} is valid`);
     return;
   }

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { type Command, Option } from './commander.js';
 import { type NamespaceOptions, openNodeApi, outputOf, untilInterrupted, withCommonOptions } from './shared.js';
-import { readTagText } from './tag-input.js';
+import { readTag } from './tag-input.js';
 
 interface ScanOptions extends Omit<NamespaceOptions, 'tagFile'> {
   readonly tag?: readonly string[];
@@ -32,9 +32,15 @@ export function scanCommand(command: Command): Command {
       interrupted.addEventListener('abort', () => enough.abort());
       const { tagFile: _, ...rest } = options;
       const { api } = await openNodeApi(rest, { store: false, namespaces: false });
-      const texts = [...(options.tag ?? [])];
-      for (const file of options.tagFile ?? []) texts.push(await readTagText({ argument: undefined, file }));
-      const tags = texts.map((text) => ({ text, realm: options.realm }));
+      const sources = [
+        ...(options.tag ?? []).map((argument) => ({ argument, file: undefined })),
+        ...(options.tagFile ?? []).map((file) => ({ argument: undefined, file })),
+      ];
+      const tags: { readonly text: string; readonly realm: string }[] = [];
+      for (const source of sources) {
+        const given = await readTag(source, { realm: options.realm });
+        tags.push({ text: given.tag, realm: given.options.realm });
+      }
       const shown = new Map<string, number>();
       try {
         if (seconds > 0) setTimeout(() => enough.abort(), seconds * 1000);

@@ -6,7 +6,8 @@ import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
-import { parseTag } from '@rdv/protocol/tag/tag';
+import { looksLikeLink, parseLink } from '@rdv/protocol/tag/link';
+import { parseAnyTag } from '../identity/any-tag.js';
 
 export interface TagSource {
   /** The positional argument; `-` is standard input. */
@@ -65,14 +66,24 @@ async function readStdin(): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
+/** What a link may say beside the tag. */
+interface Placed {
+  readonly realm: string;
+  readonly namespace?: readonly string[];
+}
+
 /**
- * The tag's text, well-formed: whoever asks for a tag learns what is wrong with it before anything else happens.
+ * The tag, well-formed: whoever asks for a tag learns what is wrong with it before anything else happens. Given as a link
+ * (SPEC §2.6), it brings realm and namespaces along; what was said on the command line counts more.
  * @throws InvalidArgumentError when there is none and nobody can be asked · RdvError `invalid-tag`, `unsupported`
  */
-export async function readTagText(source: TagSource): Promise<string> {
+export async function readTag<T extends Placed>(source: TagSource, options: T): Promise<{ tag: string; options: T }> {
   const text = await readText(source);
-  parseTag(text);
-  return text;
+  const link = looksLikeLink(text) ? parseLink(text) : { tag: text, realm: '', namespaces: [] };
+  await parseAnyTag(link.tag);
+  const namespace = options.namespace ?? (link.namespaces.length > 0 ? link.namespaces : undefined);
+  const realm = options.realm === '' ? link.realm : options.realm;
+  return { tag: link.tag, options: { ...options, realm, ...(namespace && { namespace }) } };
 }
 
 async function readText(source: TagSource): Promise<string> {

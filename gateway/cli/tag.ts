@@ -7,10 +7,12 @@ import { epochOf, TagSecret } from '@rdv/protocol/tag/derived';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import { costOfGuessing, estimateEntropyBits, measureStretching, WARN_BELOW_BITS } from '@rdv/protocol/tag/entropy';
 import { realmOf } from '@rdv/protocol/tag/secret';
-import { formatTag, newRandomTag, parseTag } from '@rdv/protocol/tag/tag';
+import { formatTag, newRandomTag } from '@rdv/protocol/tag/tag';
+import { parseAnyTag } from '../identity/any-tag.js';
 import type { Command } from './commander.js';
 import { type CommonOptions, outputOf, type TagOptions, withTagOptions } from './shared.js';
-import { readTagText } from './tag-input.js';
+import { readTag } from './tag-input.js';
+import { linkCommands } from './tag-link.js';
 
 interface InspectOptions extends TagOptions {
   readonly at?: string;
@@ -41,8 +43,9 @@ export function roughly(value: number): string {
 
 async function inspect(argument: string | undefined, options: InspectOptions): Promise<void> {
   const out = outputOf(options);
-  const tag = parseTag(await readTagText({ argument, file: options.tagFile }));
-  const realm = realmOf(options.realm);
+  const given = await readTag({ argument, file: options.tagFile }, options);
+  const tag = await parseAnyTag(given.tag);
+  const realm = realmOf(given.options.realm);
   const warnBelow = Number(options.warnBelow);
   if (!(warnBelow >= 0 && warnBelow <= 256)) throw new InvalidArgumentError('--warn-below expects bits, 0 to 256');
   const bits = estimateEntropyBits(tag);
@@ -112,6 +115,7 @@ export function tagCommand(command: Command): Command {
     .option('--at <unix-seconds>', 'at this moment (default: now)')
     .option('--warn-below <bits>', 'call it weak under this many bits', String(WARN_BELOW_BITS))
     .action(inspect);
+  linkCommands(command);
   command
     .command('eid')
     .description('the ephemeral id of a beacon key at a moment (Eddystone-EID)')

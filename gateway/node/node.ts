@@ -12,7 +12,7 @@ import { respond } from '@rdv/protocol/rendezvous/respond';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { EidResolver } from '@rdv/protocol/tag/eid-resolver';
 import { realmOf } from '@rdv/protocol/tag/secret';
-import { parseTag } from '@rdv/protocol/tag/tag';
+import { parseAnyTag } from '../identity/any-tag.js';
 import { BleNamespace } from '../namespaces/ble.js';
 import { createDialer } from '../radio/dialer.js';
 import type {
@@ -150,7 +150,7 @@ export class Node implements NodeApi {
   }
 
   async respond(request: RespondRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<Conversation> {
-    const tag = parseTag(request.tag);
+    const tag = await parseAnyTag(request.tag);
     const urls = request.namespaces ?? this.#options.namespaces;
     const [secret, namespaces] = await Promise.all([
       TagSecret.fromTag(tag, realmOf(request.realm)),
@@ -190,7 +190,7 @@ export class Node implements NodeApi {
     const now = (): number => Math.floor(clock.now() / 1000);
     const resolver = new EidResolver<number>(now());
     for (const [index, { text, realm }] of request.tags.entries()) {
-      const secret = await TagSecret.fromTag(parseTag(text), realmOf(realm));
+      const secret = await TagSecret.fromTag(await parseAnyTag(text), realmOf(realm));
       resolver.add(secret.beaconKey, index);
       secret.wipe();
     }

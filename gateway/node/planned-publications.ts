@@ -4,7 +4,7 @@ import { utf8 } from '@rdv/protocol/core/bytes';
 import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import { realmOf } from '@rdv/protocol/tag/secret';
-import { parseTag } from '@rdv/protocol/tag/tag';
+import { parseAnyTag } from '../identity/any-tag.js';
 import { parseNamespaceUrl } from '../namespaces/parse-url.js';
 import type { Lifecycle, PublishRequest } from './api.js';
 import type { HandlerConfig, NodeConfig, PublicationConfig } from './config.js';
@@ -46,9 +46,9 @@ function lifecycleOf(lifecycle: PublicationConfig['lifecycle']): Lifecycle {
   return typeof lifecycle === 'string' ? { kind: lifecycle } : { kind: 'limited', limit: lifecycle.limit };
 }
 
-function plan(entry: PublicationConfig, config: NodeConfig): PlannedPublication {
+async function plan(entry: PublicationConfig, config: NodeConfig): Promise<PlannedPublication> {
   const tag = tagOf(entry);
-  parseTag(tag);
+  await parseAnyTag(tag);
   realmOf(entry.realm);
   if (!entry.namespaces && config.namespaces.length === 0) {
     throw new RdvError('config', 'has no namespaces: give it some, or the whole file');
@@ -69,16 +69,18 @@ function plan(entry: PublicationConfig, config: NodeConfig): PlannedPublication 
 }
 
 /** @throws RdvError `config` or what is wrong with a tag, a handler or a URL: it names the publication */
-export function planPublications(config: NodeConfig): readonly PlannedPublication[] {
+export async function planPublications(config: NodeConfig): Promise<readonly PlannedPublication[]> {
   for (const url of [...config.namespaces, ...config.publications.flatMap(({ namespaces }) => namespaces ?? [])]) {
     parseNamespaceUrl(url);
   }
   if (config.roles.gateway) parseNamespaceUrl(config.roles.gateway.namespace);
-  return config.publications.map((entry, index) => {
+  const planned: PlannedPublication[] = [];
+  for (const [index, entry] of config.publications.entries()) {
     try {
-      return plan(entry, config);
+      planned.push(await plan(entry, config));
     } catch (error) {
       throw new RdvError('config', `publications.${index}: ${toRdvError(error).message}`, { cause: error });
     }
-  });
+  }
+  return planned;
 }

@@ -9,7 +9,7 @@ import { PublicationStore, storedPublications } from '@rdv/protocol/rendezvous/p
 import { type Publication, publish } from '@rdv/protocol/rendezvous/publish';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { realmOf } from '@rdv/protocol/tag/secret';
-import { parseTag } from '@rdv/protocol/tag/tag';
+import { parseAnyTag } from '../identity/any-tag.js';
 import { withoutSecrets } from '../namespaces/parse-url.js';
 import type {
   Lifecycle,
@@ -69,7 +69,7 @@ export class Publications {
   async open(request: PublishRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<OpenPublication> {
     if (this.#active.size >= PUBLICATIONS_MAX)
       throw new RdvError('quota', `a node serves ${PUBLICATIONS_MAX} publications at most`);
-    const secret = await TagSecret.fromTag(parseTag(request.tag), realmOf(request.realm));
+    const secret = await TagSecret.fromTag(await parseAnyTag(request.tag), realmOf(request.realm));
     const mark = await this.#book.mark(secret);
     return this.#alone(mark, () => this.#openMarked(secret, mark, request, signal, onNamespace)).catch(
       (error: unknown) => {
@@ -258,7 +258,7 @@ export class Publications {
           : 'there is no such publication: see "rdv list"',
       );
     }
-    const secret = await TagSecret.fromTag(parseTag(target.tag), realmOf(target.realm));
+    const secret = await TagSecret.fromTag(await parseAnyTag(target.tag), realmOf(target.realm));
     const mark = await this.#book.mark(secret);
     await this.#alone(mark, () => this.#takeBack(secret, mark));
     secret.wipe();

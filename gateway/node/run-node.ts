@@ -39,7 +39,7 @@ async function serve(node: Node, { request, handler }: PlannedPublication, log: 
  * @throws RdvError `config`, `store`, `adapter`, `busy`, `clock` when the node cannot come up
  */
 export async function runNode(config: NodeConfig, options: RunOptions): Promise<void> {
-  const planned = planPublications(config);
+  const planned = await planPublications(config);
   const paths = nodePaths(config.state);
   ensureStateDirectory(paths);
   const log = openLogger({ level: options.log, json: options.json });

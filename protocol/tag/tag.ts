@@ -8,6 +8,7 @@ import { InvalidArgumentError, RdvError } from '../core/errors.js';
 import type { Random } from '../core/ports.js';
 import type { CertificateVerifier } from '../identity/api.js';
 import { formatIdentity, parseIdentity } from './identity-form.js';
+import { looksLikeLink } from './link.js';
 import { formatGroups, formatWords, looksRandom, parseRandom, RANDOM_TAG_BYTES } from './random-form.js';
 
 export type TagKind = 'text' | 'random' | 'identity';
@@ -59,7 +60,7 @@ export class Tag {
  * The tag written as `text`. Nothing is trimmed and no case is folded in a text tag; it is normalised to NFC.
  * @param certificates reads certificates, for tags that are one
  * @throws RdvError `invalid-tag`: empty, over 8192 bytes of UTF-8, a lone surrogate, a control character, or a
- * spelling that begins like a random or an identity tag and is none · RdvError `unsupported`: a certificate without
+ * spelling that begins like a random or an identity tag and is none, or a link · RdvError `unsupported`: a certificate without
  * `certificates`
  * @example parseTag('billboard on Rte. 101').kind // 'text'
  */
@@ -70,6 +71,7 @@ export function parseTag(text: string, certificates?: Pick<CertificateVerifier, 
   if (text.length > 3 * TAG_MAX_BYTES) throw tooLong();
   if (/\p{Surrogate}/u.test(text)) throw invalid('this tag is not well-formed Unicode: it holds half a character');
   const normalised = text.normalize('NFC');
+  if (looksLikeLink(normalised)) throw invalid('this is a link, and not a tag: take the tag out with parseLink');
   const bytes = utf8(normalised);
   if (bytes.length > TAG_MAX_BYTES) throw tooLong();
   const identity = parseIdentity(normalised, certificates);
