@@ -163,18 +163,22 @@ describe('two gateways between the same kiosk and the same broker', () => {
   let stage: Stage;
   afterEach(() => stage.close());
 
-  it('carry everything exactly, and nothing in circles', async () => {
+  it('carry everything exactly though it comes twice, and are silent when both ends are', async () => {
     stage = Stage.virtual();
     const tag = await newTag();
     const kiosk = await stage.kiosk();
     const one = await stage.gateway(stage.remote());
     const two = await stage.gateway(stage.remote());
-    const accepted = echo(await kiosk.publish(tag));
+    const publication = await kiosk.publish(tag);
+    const accepted = echo(publication);
+    await stage.until(() => [one, two].every(({ status }) => status.links === 1 && status.queues === 1));
     const mine = await stage.pass(stage.respond(tag, [stage.remote()]));
     await stage.pass(expectEchoed(mine, randomMessages(60, 0, 3000)));
+    for (const { status } of [one, two]) expect(status.toNear).toBeGreaterThan(20);
+    expect(publication.status.counts).toMatchObject({ handshakes: 1, repeated: 1 });
     expect(accepted).toHaveLength(1);
+    // Once the two ends are silent, so are the gateways.
     const carried = () => [one, two].map(({ status }) => status.toFar + status.toNear);
-    // Both mirror its record; once the two ends are silent, so are they.
     expect([one, two].map(({ status }) => status.records)).toEqual([1, 1]);
     await stage.advance(60_000);
     const before = carried();
