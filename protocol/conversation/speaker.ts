@@ -56,7 +56,7 @@ export class Speaker {
   readonly #parts: SpeakerParts;
   readonly #path: Path;
   readonly #alarm: Alarm;
-  readonly #writer = new ItemWriter(new Uint8Array(LINK_MESSAGE_MAX_BYTES));
+  #writer = new ItemWriter(new Uint8Array(LINK_MESSAGE_MAX_BYTES));
   /** Since when an answer is awaited; undefined: none is. */
   #waitBase: number | undefined;
   #silentSince = 0;
@@ -94,6 +94,8 @@ export class Speaker {
   stop(): void {
     this.#stopped = true;
     this.#alarm.set(undefined);
+    // What is left of a closed conversation stays for a day: without these 16 KiB.
+    this.#writer = new ItemWriter(new Uint8Array(0));
   }
 
   /** A valid frame came over `from`. */
