@@ -1,50 +1,26 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { entryId, entryKeys, openEntry, sealEntry } from '@rdv/gateway/node/store/sealed-entry';
-import { openSqliteStore, type SqliteStoreOptions } from '@rdv/gateway/node/store/sqlite-store';
 import { STORE_KEY_CREDENTIAL } from '@rdv/gateway/node/store/store-key';
 import { systemRandom } from '@rdv/hardware/host/system';
 import { fromHex } from '@rdv/protocol/core/bytes';
-import { silentLogger } from '@rdv/protocol/core/logger-silent';
-import type { Logger, Store } from '@rdv/protocol/core/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storeContract } from '../../../contract/store.js';
-
-let directory: string;
-let path: string;
-let firstPath: string;
-let keyPath: string;
-const fresh = (): void => {
-  directory = mkdtempSync(join(tmpdir(), 'rdv-store-'));
-  const deep = join(directory, 'deep');
-  [path, firstPath, keyPath] = [join(deep, 'store.db'), join(deep, 'store'), join(deep, 'store.key')];
-};
-const clean = (): void => rmSync(directory, { recursive: true, force: true });
-const open = (more: Partial<SqliteStoreOptions> = {}, log: Logger = silentLogger): Promise<Store> =>
-  openSqliteStore({ path, firstPath, key: { path: keyPath, credentials: undefined }, ...more }, systemRandom, log);
-const files = (): string[] => readdirSync(join(directory, 'deep')).sort();
-const write = (key: string, length = 1, byte = 5) => ({ key, value: new Uint8Array(length).fill(byte) });
-/** A store that holds `a`, closed. */
-const prepared = async (length = 100): Promise<void> => {
-  const store = await open();
-  await store.commit([write('a', length)]);
-  await store.close();
-};
-const refusal = { code: 'store' };
+import {
+  clean,
+  directory,
+  files,
+  firstPath,
+  fresh,
+  keyPath,
+  open,
+  path,
+  prepared,
+  refusal,
+  write,
+} from './sqlite-rig.js';
 
 storeContract('SQLite', async () => {
   fresh();
