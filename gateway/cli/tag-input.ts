@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
-import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
+import { CanceledError, InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
 import { looksLikeLink, parseLink } from '@rdv/protocol/tag/link';
 import { parseAnyTag } from '../identity/any-tag.js';
 
@@ -101,6 +101,8 @@ async function readText(source: TagSource): Promise<string> {
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return withoutFinalLineEnd(await prompt.question('Tag: '));
+  } catch (cause) {
+    throw new CanceledError('no tag was given', { cause });
   } finally {
     prompt.close();
   }
