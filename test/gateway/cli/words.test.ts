@@ -7,7 +7,7 @@ import { talkNext } from '@rdv/gateway/cli/demo-speaker';
 import { EXIT, EXIT_HELP, exitCodeFor } from '@rdv/gateway/cli/exit-codes';
 import { duration, table } from '@rdv/gateway/cli/output';
 import { operandAndNamespaces } from '@rdv/gateway/cli/shared';
-import { readTagText, withoutFinalLineEnd } from '@rdv/gateway/cli/tag-input';
+import { readTag, withoutFinalLineEnd } from '@rdv/gateway/cli/tag-input';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 describe('exit codes', () => {
@@ -99,10 +99,10 @@ describe('a tag from a file', () => {
     directory = mkdtempSync(join(tmpdir(), 'rdv-tag-'));
   });
   afterEach(() => rmSync(directory, { recursive: true }));
-  const read = (content: string | Uint8Array): Promise<string> => {
+  const read = async (content: string | Uint8Array): Promise<string> => {
     const file = join(directory, 'tag');
     writeFileSync(file, content);
-    return readTagText({ argument: undefined, file });
+    return (await readTag({ argument: undefined, file }, { realm: '' })).tag;
   };
 
   it('loses one final line end, and nothing else', async () => {
