@@ -1,6 +1,6 @@
 /**
  * The control socket's requests: one connection is one request, as JSON lines. The first line names `op`; the
- * answer is {"ok":…} or {"error":{code,message,reason?}}, then what the operation goes on to say.
+ * answer is {"ok":…} or {"error":{code,message,reason?,identity?}}, then what the operation goes on to say.
  *
  *   publish   → {"ok":INFO}, then {"conversation":TOKEN} each; the client attaches to the tokens.
  *               {"unpublish":true} and {"close":true} from the client; {"over":true} ends it.
@@ -11,6 +11,7 @@
  *   scan      → {"ok":{}}, then {"heard":…} until the client hangs up
  */
 import { RdvError, type RdvErrorCode, type RefusalReason, RefusedError, toRdvError } from '@rdv/protocol/core/errors';
+import { IdentityError, type IdentityFailure } from '@rdv/protocol/identity/api';
 import type { JsonObject } from './json-lines.js';
 
 export function errorLine(error: unknown): JsonObject {
@@ -20,6 +21,7 @@ export function errorLine(error: unknown): JsonObject {
       code: known.code,
       message: known.message,
       ...(known instanceof RefusedError ? { reason: known.reason } : {}),
+      ...(known instanceof IdentityError ? { identity: known.reason } : {}),
     },
   };
 }
@@ -29,8 +31,9 @@ export function answerOf(line: JsonObject | undefined): unknown {
   if (!line) throw new RdvError('closed', 'the node hung up: see its log');
   const error = line['error'];
   if (typeof error === 'object' && error !== null) {
-    const { code, message, reason } = error as { code?: unknown; message?: unknown; reason?: unknown };
+    const { code, message, reason, identity } = error as JsonObject;
     if (typeof reason === 'string') throw new RefusedError(reason as RefusalReason, String(message));
+    if (typeof identity === 'string') throw new IdentityError(identity as IdentityFailure, String(message));
     throw new RdvError((typeof code === 'string' ? code : 'internal') as RdvErrorCode, String(message));
   }
   if (!('ok' in line))

@@ -1,15 +1,16 @@
 /**
  * A conversation as JSON lines, the same on the control socket and on a publication's `socket` handler.
  *
- * node → program   {"conversation":{"role","channelBinding","sas","hello"}} first, then
+ * node → program   {"conversation":{"role","channelBinding","sas","hello","trust"}} first, then
  *                  {"message":BASE64} · {"acknowledged":COUNT} · {"sas":{"digits","emoji"}} · {"end":true} ·
- *                  {"closed":REASON}, after which the stream ends
- * program → node   {"message":BASE64} or {"text":STRING} · {"end":true} · {"close":true}
+ *                  {"challenged":{"trust"} or {"error"}} · {"closed":REASON}, after which the stream ends
+ * program → node   {"message":BASE64} or {"text":STRING} · {"challenge":true} · {"end":true} · {"close":true}
  *
  * The stream's own end counts as {"end":true} from a program; its breaking closes the conversation.
  */
 import type { Duplex } from 'node:stream';
 import type {
+  ChallengeOptions,
   CloseReason,
   Conversation,
   ConversationRole,
@@ -18,7 +19,9 @@ import type {
 } from '@rdv/protocol/conversation/api';
 import { fromHex, toHex, utf8 } from '@rdv/protocol/core/bytes';
 import { DecodeError, RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import type { TrustInfo } from '@rdv/protocol/identity/api';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
+import { failureFromJson, failureToJson, trustFromJson, trustToJson } from './trust-json.js';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
@@ -46,6 +49,7 @@ export async function serveConversation(stream: Duplex, conversation: Conversati
         channelBinding: toHex(conversation.channelBinding),
         sas: conversation.sas ?? null,
         hello: conversation.hello ? base64(conversation.hello) : null,
+        trust: trustToJson(conversation.trust),
       },
     }),
   );
@@ -76,8 +80,15 @@ export async function serveConversation(stream: Duplex, conversation: Conversati
         const line = await lines.read();
         if (!line || line['end'] === true) break;
         if (line['close'] === true) return void (await conversation.close());
+        if (line['challenge'] === true) {
+          conversation.challenge().then(
+            (trust) => quiet(lines.write({ challenged: { trust: trustToJson(trust) } })),
+            (error: unknown) => quiet(lines.write({ challenged: { error: failureToJson(error) } })),
+          );
+          continue;
+        }
         const message = messageOf(line);
-        if (!message) throw new DecodeError('a line has none of "message", "text", "end", "close"');
+        if (!message) throw new DecodeError('a line has none of "message", "text", "challenge", "end", "close"');
         conversation.send(message).then(
           () => quiet(lines.write({ acknowledged: ++acknowledged })),
           () => {},
@@ -120,10 +131,12 @@ export class RemoteConversation implements Conversation {
   readonly hello: Uint8Array | undefined;
   readonly closed: Promise<CloseReason>;
   sas: ShortAuthString | undefined;
+  trust: TrustInfo;
   state: ConversationState = 'open';
   readonly #lines: JsonLines;
   readonly #messages: Uint8Array[] = [];
   readonly #sent: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  readonly #asked: { resolve: (trust: TrustInfo) => void; reject: (error: unknown) => void }[] = [];
   readonly #listeners = new Set<(state: ConversationState) => void>();
   #ended = false;
   #reason: CloseReason | undefined;
@@ -135,6 +148,7 @@ export class RemoteConversation implements Conversation {
     this.#lines = lines;
     this.role = first['role'] === 'publisher' ? 'publisher' : 'responder';
     this.channelBinding = fromHex(String(first['channelBinding']));
+    this.trust = trustFromJson(first['trust']);
     this.sas = (first['sas'] as ShortAuthString | null) ?? undefined;
     this.hello = typeof first['hello'] === 'string' ? new Uint8Array(Buffer.from(first['hello'], 'base64')) : undefined;
     this.closed = new Promise((resolve) => {
@@ -173,6 +187,8 @@ export class RemoteConversation implements Conversation {
           for (const listener of this.#listeners) listener(this.state);
         } else if (typeof line['acknowledged'] === 'number') {
           this.#sent.shift()?.resolve();
+        } else if (typeof line['challenged'] === 'object' && line['challenged'] !== null) {
+          this.#onChallenged(line['challenged'] as JsonObject);
         } else if (typeof line['closed'] === 'string') {
           this.#finish(REASONS.has(line['closed']) ? (line['closed'] as CloseReason) : 'aborted');
         }
@@ -191,6 +207,9 @@ export class RemoteConversation implements Conversation {
     this.state = 'closed';
     for (const waiting of this.#sent.splice(0))
       waiting.reject(new RdvError('closed', `the conversation is over (${reason})`));
+    for (const asked of this.#asked.splice(0)) {
+      asked.reject(new RdvError('closed', `the conversation is over (${reason})`));
+    }
     this.#resolveClosed(reason);
     this.#taken();
     for (const listener of this.#listeners) listener('closed');
@@ -200,6 +219,28 @@ export class RemoteConversation implements Conversation {
   onState(listener: (state: ConversationState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Whom to believe was said when the node opened the conversation: a policy cannot be given here. */
+  async challenge(options: ChallengeOptions = {}): Promise<TrustInfo> {
+    if (options.policy) throw new RdvError('unsupported', 'whom to believe is said when the conversation is opened');
+    if (this.#reason !== undefined) throw new RdvError('closed', `the conversation is over (${this.#reason})`);
+    const answer = new Promise<TrustInfo>((resolve, reject) => {
+      this.#asked.push({ resolve, reject });
+    });
+    answer.catch(() => {});
+    await this.#lines.write({ challenge: true });
+    return answer;
+  }
+
+  #onChallenged({ trust, error }: JsonObject): void {
+    const asked = this.#asked.shift();
+    if (trust === undefined) {
+      asked?.reject(failureFromJson(error));
+      return;
+    }
+    this.trust = trustFromJson(trust);
+    asked?.resolve(this.trust);
   }
 
   async send(message: Uint8Array): Promise<void> {

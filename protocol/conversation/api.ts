@@ -1,5 +1,7 @@
 /** What an application holds after `publish()` or `respond()`: a two-party, end-to-end encrypted conversation. */
 import type { Surroundings } from '../core/ports.js';
+import type { Signer, TrustInfo, TrustPolicy } from '../identity/api.js';
+import type { Expectation } from '../identity/trust.js';
 import type { Namespace } from '../namespace/port.js';
 
 /** Whose end this is. The rendezvous responder is Noise's initiator. */
@@ -33,6 +35,14 @@ export interface Conversation extends AsyncIterable<Uint8Array> {
   readonly sas: ShortAuthString | undefined;
   /** What the peer said inside the handshake, if anything (≤ 512 bytes). */
   readonly hello: Uint8Array | undefined;
+  /** Who the other end is, as far as it has proved it: by evidence in the record, or by `challenge` (SPEC §6). */
+  readonly trust: TrustInfo;
+  /**
+   * Asks the other end to prove its identity, freshly and for this conversation (SPEC §6.3). What it proves shows in `trust`, too.
+   * A failure changes nothing: closing is up to the caller.
+   * @throws IdentityError saying why · TimeoutError · CanceledError · RdvError `busy` while another one is under way
+   */
+  challenge(options?: ChallengeOptions): Promise<TrustInfo>;
   readonly state: ConversationState;
   onState(listener: (state: ConversationState) => void): () => void;
 
@@ -60,6 +70,14 @@ export interface Conversation extends AsyncIterable<Uint8Array> {
   readonly closed: Promise<CloseReason>;
 }
 
+export interface ChallengeOptions {
+  /** Whom to believe; default what `publish` or `respond` was given. The key that a tag names is always demanded. */
+  readonly policy?: TrustPolicy;
+  /** Default 60,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface ShortAuthString {
   /** 13 decimal digits in groups, over 40 bits. */
   readonly digits: string;
@@ -85,6 +103,12 @@ export interface ConversationInit extends Surroundings {
   /** Responder: r (32 bytes). Publisher: the commitment SHA-256("rdv1 sas" ‖ r) (32 bytes). */
   readonly sas: Uint8Array;
   readonly hello?: Uint8Array;
+  /** What this end proves when the other asks; without one it declines. */
+  readonly signer?: Signer;
+  /** What the other end's proofs are held against; default: any key passes, as not expected. */
+  readonly expected?: Expectation;
+  /** What the record's evidence has proved already. */
+  readonly trust?: TrustInfo;
   /** At least one; the best live one is used for sending (SPEC §7, roaming), all are listened on. */
   readonly namespaces: readonly Namespace[];
   /** The namespace on which the handshake went through: first choice. */

@@ -3,7 +3,8 @@
  * Remembers what is wanted and what is unanswered; conversation.ts decides when a frame goes.
  */
 
-import type { AckItem, ItemWriter } from './items.js';
+import type { Proof } from '../identity/proof.js';
+import { type AckItem, type ItemWriter, PROOF_HEADER_BYTES } from './items.js';
 import type { StreamReceiver } from './receiver.js';
 import type { RttEstimate } from './rtt.js';
 
@@ -14,7 +15,8 @@ const ACK_EVERY_FRAMES = 2;
 const WINDOW_STEP_BYTES = 16 * 1024;
 const WINDOW_LOW_BYTES = 2048;
 const PONGS_MAX = 4;
-const NOTHING = new Uint8Array(0);
+/** All other items together are never longer. */
+const OTHERS_MAX_BYTES = 300;
 
 export class Control {
   /** r of OPEN while the peer has not acknowledged it: it goes into every frame. */
@@ -27,7 +29,9 @@ export class Control {
   #pongs: number[] = [];
   #ping: { readonly id: number; sentAt: number; due: boolean } | undefined;
   #pingId = 0;
-  #declined: Uint8Array | undefined;
+  #question: Uint8Array | undefined;
+  #questionDue = false;
+  #proof: { readonly nonce: Uint8Array; readonly proof: Proof } | undefined;
   #close: number | undefined;
   #closed: number | undefined;
 
@@ -41,7 +45,7 @@ export class Control {
   /** Whether something has to go without waiting for data. */
   get due(): boolean {
     if (this.#openDue || this.#ackNow || this.#ping?.due === true || this.#pongs.length > 0) return true;
-    if (this.#declined) return true;
+    if (this.#questionDue || this.#proof) return true;
     return this.#close !== undefined || this.#closed !== undefined;
   }
 
@@ -106,9 +110,15 @@ export class Control {
     this.#ping = undefined;
   }
 
-  /** The peer's CHALLENGE: this end has no identity to prove; the last one asked is answered. */
-  decline(nonce: Uint8Array): void {
-    this.#declined = nonce.slice();
+  /** CHALLENGE goes into the next frame; undefined: nothing is asked any more. */
+  ask(nonce: Uint8Array | undefined): void {
+    this.#question = nonce;
+    this.#questionDue = nonce !== undefined;
+  }
+
+  /** PROOF goes into the next frame: only the last one asked for. */
+  prove(nonce: Uint8Array, proof: Proof): void {
+    this.#proof = { nonce, proof };
   }
 
   /** CLOSE goes into the next frame. */
@@ -124,18 +134,22 @@ export class Control {
   /** OPEN and PING are due again if unanswered. */
   again(): void {
     this.#openDue = this.#open !== undefined;
+    this.#questionDue = this.#question !== undefined;
     if (this.#ping) this.#ping.due = true;
   }
 
-  /** Writes everything that is due, and what may ride along. At most 300 bytes. */
+  /** Writes everything that is due, and what may ride along. At most 300 bytes, or a proof that fills the frame. */
   write(writer: ItemWriter, now: number, receiver: StreamReceiver, wanted: boolean, generation: number): void {
     if (this.#open) writer.open(this.#open);
     this.#openDue = false;
+    // What a proof leaves no room for goes into the next frame.
+    if (this.#proof) this.#writeProof(writer, this.#proof);
+    if (writer.room < OTHERS_MAX_BYTES && writer.length > OTHERS_MAX_BYTES) return;
     if (this.#ackNow || this.#ackDueAt !== undefined) writer.ack(this.#ack(receiver, wanted, generation));
     for (const id of this.#pongs) writer.pong(id);
     this.#pongs.length = 0;
-    if (this.#declined) writer.proof(this.#declined, NOTHING);
-    this.#declined = undefined;
+    if (this.#questionDue && this.#question) writer.challenge(this.#question);
+    this.#questionDue = false;
     if (this.#closed !== undefined) writer.closed(this.#closed);
     this.#closed = undefined;
     if (this.#close !== undefined) writer.close(this.#close);
@@ -145,6 +159,14 @@ export class Control {
       this.#ping.due = false;
       this.#ping.sentAt = now;
     }
+  }
+
+  /** Where the carrier's frames are too short for the certificates, the key goes alone; else nothing can be shown. */
+  #writeProof(writer: ItemWriter, { nonce, proof }: { readonly nonce: Uint8Array; readonly proof: Proof }): void {
+    this.#proof = undefined;
+    const fits = (body: Uint8Array): boolean => PROOF_HEADER_BYTES + body.length <= writer.room;
+    if (fits(proof.whole)) writer.proof(nonce, proof.whole);
+    else writer.proof(nonce, fits(proof.bare) ? proof.bare : new Uint8Array(0));
   }
 
   #ack(receiver: StreamReceiver, wanted: boolean, generation: number): Omit<AckItem, 'type'> {

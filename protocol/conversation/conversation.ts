@@ -6,8 +6,10 @@ import { equalBytes, wipe } from '../core/bytes.js';
 import { RdvError } from '../core/errors.js';
 import { accepts, step } from '../core/machine.js';
 import type { Clock, Logger, Timer } from '../core/ports.js';
+import type { TrustInfo } from '../identity/api.js';
 import type { Namespace } from '../namespace/port.js';
 import type {
+  ChallengeOptions,
   CloseReason,
   Conversation,
   ConversationInit,
@@ -15,7 +17,6 @@ import type {
   ConversationState,
   ShortAuthString,
 } from './api.js';
-import type { Control } from './control.js';
 import { checkMessage, closeCode, endingError, reasonOf } from './ending.js';
 import type { GenerationLimits } from './generations.js';
 import { Inbox } from './inbox.js';
@@ -24,10 +25,8 @@ import { type LifeEffect, type LifeEvent, type LifeState, lifecycle } from './li
 import { Linger, sealAnswers } from './linger.js';
 import { Listening } from './listening.js';
 import { assemble, type Parts } from './parts.js';
-import type { StreamReceiver } from './receiver.js';
 import { sasCommitment, shortAuthString } from './sas.js';
-import type { StreamSender } from './sender.js';
-import type { Speaker, SpeakerHost } from './speaker.js';
+import type { SpeakerHost } from './speaker.js';
 import { States } from './states.js';
 
 const BUDGET_RETRY_MS = 250;
@@ -45,10 +44,6 @@ export class ConversationEngine implements Conversation {
   readonly #namespaces: readonly Namespace[];
   readonly #onFirstFrame: (() => void) | undefined;
   readonly #parts: Parts;
-  readonly #sender: StreamSender;
-  readonly #receiver: StreamReceiver;
-  readonly #control: Control;
-  readonly #speaker: Speaker;
   readonly #listening: Listening;
   readonly #inbox: Inbox;
   readonly #states = new States();
@@ -72,18 +67,13 @@ export class ConversationEngine implements Conversation {
     this.#log = log.scope('conversation');
     this.#namespaces = init.namespaces;
     this.#onFirstFrame = init.onFirstFrame;
-    const parts = assemble(init, limits, this.#host());
-    this.#parts = parts;
-    this.#sender = parts.sender;
-    this.#receiver = parts.receiver;
-    this.#control = parts.control;
-    this.#speaker = parts.speaker;
+    this.#parts = assemble(init, limits, this.#host());
     this.#inbox = new Inbox(
-      () => this.#receiver.take(),
+      () => this.#parts.receiver.take(),
       () => this.#checkWindow(),
     );
     this.#listening = new Listening(init.namespaces, (from, at, frame) => this.#onFrame(from, at, frame), this.#log);
-    if (role === 'responder') this.#shownSas = shortAuthString(this.channelBinding, parts.sas);
+    if (role === 'responder') this.#shownSas = shortAuthString(this.channelBinding, this.#parts.sas);
     this.closed = new Promise((resolve) => {
       this.#reportClosed = resolve;
     });
@@ -93,7 +83,7 @@ export class ConversationEngine implements Conversation {
   start(): void {
     this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
     this.#offStates = this.#namespaces.map((namespace) => namespace.onState((state) => this.#onNamespace(state)));
-    if (this.role === 'responder') this.#speaker.soon();
+    if (this.role === 'responder') this.#parts.speaker.soon();
   }
 
   get sas(): ShortAuthString | undefined {
@@ -102,6 +92,14 @@ export class ConversationEngine implements Conversation {
 
   get state(): ConversationState {
     return this.#states.current;
+  }
+
+  get trust(): TrustInfo {
+    return this.#parts.proving.trust;
+  }
+
+  challenge(options?: ChallengeOptions): Promise<TrustInfo> {
+    return this.#parts.proving.challenge(options);
   }
 
   onState(listener: (state: ConversationState) => void): () => void {
@@ -114,24 +112,24 @@ export class ConversationEngine implements Conversation {
     if (this.#reason) return Promise.reject(endingError(this.#reason));
     const copy = new Uint8Array(message.length);
     copy.set(message);
-    const sent = this.#sender.push(copy);
-    this.#speaker.soon();
+    const sent = this.#parts.sender.push(copy);
+    this.#parts.speaker.soon();
     return sent;
   }
 
   end(): Promise<void> {
     if (this.#ending) return this.#ending;
     if (this.#reason) return Promise.reject(endingError(this.#reason));
-    this.#ending = this.#sender.end();
+    this.#ending = this.#parts.sender.end();
     const done = (): void => this.#live('ended-here');
     this.#ending.then(done, () => {});
-    this.#speaker.soon();
+    this.#parts.speaker.soon();
     return this.#ending;
   }
 
   async close(): Promise<void> {
     if (!this.#reason) {
-      const clean = this.#ending !== undefined && this.#receiver.ended;
+      const clean = this.#ending !== undefined && this.#parts.receiver.ended;
       if (clean) this.#closeTimer ??= this.#clock.schedule(CLOSE_PATIENCE_MS, () => this.#abort('aborted'));
       else this.#abort('aborted');
     }
@@ -167,7 +165,7 @@ export class ConversationEngine implements Conversation {
     }
     if (this.#life === 'opening' && !this.#confirm(items)) return;
     const now = this.#clock.monotonic();
-    this.#speaker.heard(from, now);
+    this.#parts.speaker.heard(from, now);
     if (this.#reason === undefined) this.#states.set('open');
     try {
       for (const item of items) this.#take(item, now);
@@ -178,14 +176,14 @@ export class ConversationEngine implements Conversation {
     if (this.#reason === undefined) {
       this.#inbox.deliver();
       this.#checkWindow();
-      if (this.#receiver.ended && accepts(lifecycle, this.#life, 'ended-there')) {
+      if (this.#parts.receiver.ended && accepts(lifecycle, this.#life, 'ended-there')) {
         this.#live('ended-there');
         this.#inbox.finish();
       }
     }
-    if (this.#control.due) this.#speaker.soon(true);
-    else if (this.#sender.sendable) this.#speaker.soon();
-    this.#speaker.arm();
+    if (this.#parts.control.due) this.#parts.speaker.soon(true);
+    else if (this.#parts.sender.sendable) this.#parts.speaker.soon();
+    this.#parts.speaker.arm();
   }
 
   /** The first valid frame. @returns whether it is to be taken further */
@@ -203,7 +201,7 @@ export class ConversationEngine implements Conversation {
     } else {
       this.#life = step(lifecycle, this.#life, 'confirmed').to;
       // The publisher speaks only after it has OPEN.
-      this.#control.opened();
+      this.#parts.control.opened();
       this.#onFirstFrame?.();
     }
     return true;
@@ -217,28 +215,28 @@ export class ConversationEngine implements Conversation {
           this.#abort('sas-mismatch');
           return;
         }
-        this.#control.wantAck(now, true);
+        this.#parts.control.wantAck(now, true);
         return;
       case 'data':
         if (this.#aborted) return;
-        this.#control.wantAck(now, !this.#receiver.data(item.offset, item.bytes, item.mark) || item.mark);
+        this.#parts.control.wantAck(now, !this.#parts.receiver.data(item.offset, item.bytes, item.mark) || item.mark);
         return;
       case 'end':
         if (this.#aborted) return;
-        this.#receiver.end(item.offset);
-        this.#control.wantAck(now, true);
+        this.#parts.receiver.end(item.offset);
+        this.#parts.control.wantAck(now, true);
         return;
       case 'ack':
         if (this.#aborted) return;
         if (!this.#parts.out.confirm(item.generation)) throw new RdvError('state-lost', 'a generation that never was');
-        this.#speaker.acknowledged(item, now);
+        this.#parts.speaker.acknowledged(item, now);
         return;
       case 'ping':
-        this.#control.answer(item.id);
-        this.#control.wantAck(now, true);
+        this.#parts.control.answer(item.id);
+        this.#parts.control.wantAck(now, true);
         return;
       case 'pong':
-        this.#control.answered(item.id, now, this.#parts.rtt);
+        this.#parts.control.answered(item.id, now, this.#parts.rtt);
         return;
       case 'close':
         this.#peerEnds(reasonOf(item.code), 'peer-closes');
@@ -247,10 +245,11 @@ export class ConversationEngine implements Conversation {
         this.#peerEnds(reasonOf(item.code), 'peer-closed');
         return;
       case 'challenge':
-        this.#control.decline(item.nonce);
+        this.#parts.control.wantAck(now, true);
+        this.#parts.proving.onChallenge(item.nonce);
         return;
       case 'proof':
-        // Nothing was asked.
+        this.#parts.proving.onProof(item.nonce, item.body);
         return;
     }
   }
@@ -262,8 +261,8 @@ export class ConversationEngine implements Conversation {
 
   #peerEnds(said: CloseReason, event: LifeEvent): void {
     if (!this.#reason) {
-      const complete = said === 'finished' && this.#receiver.ended && this.#sender.ended;
-      if (complete) this.#sender.finish();
+      const complete = said === 'finished' && this.#parts.receiver.ended && this.#parts.sender.ended;
+      if (complete) this.#parts.sender.finish();
       this.#decide(said === 'finished' && !complete ? 'peer-aborted' : said);
     }
     this.#live(event);
@@ -282,9 +281,10 @@ export class ConversationEngine implements Conversation {
     if (this.#reason) return;
     this.#reason = reason;
     const error = endingError(reason);
-    this.#sender.fail(error);
-    this.#inbox.finish(reason === 'finished' || this.#receiver.ended ? undefined : error);
-    this.#receiver.discard();
+    this.#parts.sender.fail(error);
+    this.#parts.proving.fail(error);
+    this.#inbox.finish(reason === 'finished' || this.#parts.receiver.ended ? undefined : error);
+    this.#parts.receiver.discard();
     this.#states.set('closed');
     this.#log.info('conversation is over', { reason });
   }
@@ -306,12 +306,12 @@ export class ConversationEngine implements Conversation {
         break;
       case 'send-close':
         this.#waitForClose();
-        this.#control.close(this.#code);
-        this.#speaker.soon();
+        this.#parts.control.close(this.#code);
+        this.#parts.speaker.soon();
         break;
       case 'answer':
-        this.#control.closed(this.#code);
-        this.#speaker.now();
+        this.#parts.control.closed(this.#code);
+        this.#parts.speaker.now();
         break;
       case 'linger':
       case 'linger-once':
@@ -333,7 +333,7 @@ export class ConversationEngine implements Conversation {
       this.#reportClosed(this.#reason ?? 'aborted');
       this.#closeTimer = this.#clock.schedule(CLOSE_GIVE_UP_MS - CLOSE_PATIENCE_MS, () => this.#live('gave-up'));
     });
-    this.#speaker.arm();
+    this.#parts.speaker.arm();
   }
 
   #startLinger(cyclic: boolean): void {
@@ -342,7 +342,7 @@ export class ConversationEngine implements Conversation {
   }
 
   #finish(): void {
-    this.#speaker.stop();
+    this.#parts.speaker.stop();
     this.#closeTimer?.cancel();
     this.#parts.out.wipe();
     this.#parts.in.wipe();
@@ -360,11 +360,11 @@ export class ConversationEngine implements Conversation {
   /** Tells the peer of a wider window when that is worth a frame. */
   #checkWindow(): void {
     if (this.#reason) return;
-    const limit = this.#receiver.limit(this.#inbox.waiting);
-    this.#starvedAt = this.#receiver.starved ? this.#clock.monotonic() + BUDGET_RETRY_MS : undefined;
-    if (this.#control.widen(limit, this.#receiver.cumulative)) {
-      this.#speaker.soon(true);
-    } else if (this.#starvedAt !== undefined) this.#speaker.arm();
+    const limit = this.#parts.receiver.limit(this.#inbox.waiting);
+    this.#starvedAt = this.#parts.receiver.starved ? this.#clock.monotonic() + BUDGET_RETRY_MS : undefined;
+    if (this.#parts.control.widen(limit, this.#parts.receiver.cumulative)) {
+      this.#parts.speaker.soon(true);
+    } else if (this.#starvedAt !== undefined) this.#parts.speaker.arm();
   }
 
   #onNamespace(state: Namespace['state']): void {
@@ -376,7 +376,7 @@ export class ConversationEngine implements Conversation {
       return;
     }
     if (this.#life === 'closed') return;
-    if (state !== 'closed') this.#speaker.again();
+    if (state !== 'closed') this.#parts.speaker.again();
   }
 
   /** What the speaker sees of this end. */
@@ -390,7 +390,7 @@ export class ConversationEngine implements Conversation {
       onTick: () => this.#checkWindow(),
       onTimeout: () => {
         if (this.#life === 'finishing') this.#live('close-due');
-        else if (this.#life === 'closing') this.#control.close(this.#code);
+        else if (this.#life === 'closing') this.#parts.control.close(this.#code);
       },
       onSilence: () => {
         this.#states.set('unreachable');

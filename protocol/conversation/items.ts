@@ -29,6 +29,7 @@ export const ACK_HEADER_BYTES = 18;
 export const ACK_RANGE_BYTES = 8;
 export const CLOSE_ITEM_BYTES = 2;
 export const PING_ITEM_BYTES = 5;
+export const PROOF_HEADER_BYTES = 35;
 const NONCE_BYTES = 32;
 
 /** Positions [start, end) of the stream. */

@@ -5,6 +5,7 @@ import type { ConversationInit } from './api.js';
 import { receiveBudget } from './budget.js';
 import { Control } from './control.js';
 import { firstGeneration, type GenerationLimits, ReceiveGenerations, SendGenerations } from './generations.js';
+import { Proving } from './proving.js';
 import { StreamReceiver } from './receiver.js';
 import { RttEstimate } from './rtt.js';
 import { StreamSender } from './sender.js';
@@ -24,11 +25,12 @@ export interface Parts {
   readonly receiver: StreamReceiver;
   readonly control: Control;
   readonly speaker: Speaker;
+  readonly proving: Proving;
 }
 
 /** Wipes the conversation seed; the keys belong to the generations from now on. */
 export function assemble(init: ConversationInit, limits: GenerationLimits, host: SpeakerHost): Parts {
-  const { role, secrets, clock, random, namespaces, preferred } = init;
+  const { role, secrets, clock, random, log, namespaces, preferred } = init;
   const peer = role === 'publisher' ? 'responder' : 'publisher';
   const out = new SendGenerations(firstGeneration(secrets.seed, role, secrets.sendKey), limits, clock, random);
   const incoming = new ReceiveGenerations(firstGeneration(secrets.seed, peer, secrets.receiveKey));
@@ -40,5 +42,17 @@ export function assemble(init: ConversationInit, limits: GenerationLimits, host:
   const control = new Control(role === 'responder' ? sas : undefined, receiver.limit(false));
   const bucketBytes = init.bucketBytes ?? FRAME_BUCKET_BYTES;
   const speaker = new Speaker(host, { clock, out, control, sender, receiver, rtt, namespaces, preferred, bucketBytes });
-  return { bucketBytes, sas, out, in: incoming, rtt, sender, receiver, control, speaker };
+  const proving = new Proving({
+    clock,
+    random,
+    log: log.scope('conversation'),
+    role,
+    channelBinding: secrets.channelBinding.slice(),
+    signer: init.signer,
+    expected: init.expected ?? {},
+    trust: init.trust,
+    control,
+    speak: () => speaker.soon(),
+  });
+  return { bucketBytes, sas, out, in: incoming, rtt, sender, receiver, control, speaker, proving };
 }

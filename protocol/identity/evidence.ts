@@ -35,18 +35,19 @@ export function evidenceMessage({ binding, owner, body }: EvidenceSubject, notAf
 /**
  * Encoded evidence. What the signer returns is verified first.
  * @param notAfter unix seconds, at most 9 days ahead
- * @throws InvalidArgumentError · AuthenticationError · TimeoutError
+ * @throws InvalidArgumentError · AuthenticationError · TimeoutError · CanceledError
  */
 export async function makeEvidence(
   signer: Signer,
   subject: EvidenceSubject,
   notAfter: number,
   clock: Clock,
+  signal?: AbortSignal,
 ): Promise<Uint8Array> {
   if (!Number.isSafeInteger(notAfter) || notAfter > clock.now() / 1000 + NOT_AFTER_MAX_AHEAD_SECONDS) {
     throw new InvalidArgumentError('"notAfter" expected at most 9 days ahead');
   }
-  const signature = await signWith(signer, evidenceMessage(subject, notAfter), clock);
+  const signature = await signWith(signer, evidenceMessage(subject, notAfter), clock, signal);
   const { identity: key, chain } = signer;
   return encodePresented({ key, signature, ...(chain && { chain }) }, [[NOT_AFTER, notAfter]]);
 }

@@ -40,18 +40,20 @@ export async function verifySignature(
 
 /**
  * A signature by `signer`, verified.
- * @throws AuthenticationError when what it returns does not verify, or it fails · TimeoutError after 30 s
+ * @throws AuthenticationError when what it returns does not verify, or it fails · TimeoutError after 30 s ·
+ * CanceledError
  */
-export async function signWith(signer: Signer, message: Uint8Array, clock: Clock): Promise<Uint8Array> {
+export async function signWith(
+  signer: Signer,
+  message: Uint8Array,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const late = 'the signer did not answer: does it wait for a touch or a passphrase?';
   let signature: unknown;
   try {
-    signature = await withDeadline(
-      clock,
-      SIGNING_MS,
-      late,
-      Promise.resolve().then(() => signer.sign(message.slice())),
-    );
+    const signing = Promise.resolve().then(() => signer.sign(message.slice()));
+    signature = await withDeadline(clock, SIGNING_MS, late, signing, signal);
   } catch (cause) {
     if (cause instanceof TimeoutError || cause instanceof CanceledError) throw cause;
     throw new AuthenticationError('the signer failed: is its key there, and unlocked?', { cause });

@@ -2,6 +2,7 @@
 import type { Surroundings } from '../core/ports.js';
 import type { BridgePolicy, Namespace } from '../namespace/port.js';
 import type { EpochValues, TagSecret } from '../tag/derived.js';
+import type { Bodies } from './bodies.js';
 import type { Inbox } from './inbox.js';
 import type { PublicationStore } from './publication-store.js';
 
@@ -15,8 +16,7 @@ export interface KeeperInit extends Surroundings {
   readonly bridge: BridgePolicy;
   /** Unix seconds; 0 is never. */
   readonly expiry: number;
-  /** The encoded body around a prekey: the same for the same prekey, as long as the options stay. */
-  readonly makeBody: (prekey: Uint8Array) => Uint8Array;
+  readonly bodies: Bodies;
   /** Public key (32 bytes) of a prekey secret. */
   readonly publicOf: (secret: Uint8Array) => Uint8Array;
   readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;

@@ -5,7 +5,14 @@
 import { equalBytes, toHex } from '../core/bytes.js';
 import type { Clock, Timer } from '../core/ports.js';
 import type { LookupQuery, Namespace, Watch } from '../namespace/port.js';
-import { ABILITY_RDV1, bodyHash, decodeBody, openRecord, type RecordBody } from '../record/body.js';
+import {
+  ABILITY_RDV1,
+  bodyHash,
+  bodyWithoutEvidence,
+  decodeBody,
+  openRecord,
+  type RecordBody,
+} from '../record/body.js';
 import { checkPut, isNewer, type RecordEnvelope } from '../record/envelope.js';
 import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
 import { type EpochValues, epochOf, type TagSecret } from '../tag/derived.js';
@@ -21,6 +28,8 @@ export interface Candidate {
   readonly keys: EpochValues;
   readonly record: RecordEnvelope;
   readonly body: RecordBody;
+  /** The encoded body without its evidence, which is about this. */
+  readonly plainBody: Uint8Array;
   /** 32 bytes. */
   readonly hash: Uint8Array;
 }
@@ -149,7 +158,8 @@ export class Lookup {
       const encoded = openRecord(record, keys.recordKey);
       const body = decodeBody(encoded);
       if (!body.abilities.includes(ABILITY_RDV1)) return undefined;
-      const candidate = { keys, record, body, hash: bodyHash(encoded) };
+      const plainBody = bodyWithoutEvidence(encoded);
+      const candidate = { keys, record, body, plainBody, hash: bodyHash(encoded) };
       found.set(owner, candidate);
       return candidate;
     } catch {

@@ -1,6 +1,11 @@
 /** What `publish()` refuses before anything is stored. */
+
+import { equalBytes } from '../core/bytes.js';
 import { KEY_BYTES } from '../core/constants.js';
 import { InvalidArgumentError } from '../core/errors.js';
+import type { Signer, TrustPolicy } from '../identity/api.js';
+import { checkSigner } from '../identity/presented.js';
+import { checkPolicy, namesSomebody } from '../identity/trust.js';
 import { ABILITY_RDV1, encodeBody, type Metadata } from '../record/body.js';
 import type { Lifecycle } from './acceptance.js';
 import { assertHello } from './messages.js';
@@ -15,10 +20,12 @@ interface Checked {
   readonly metadata?: Metadata;
   readonly hello?: Uint8Array;
   readonly handle?: string;
+  readonly signer?: Signer;
+  readonly allow?: TrustPolicy;
 }
 
-/** @throws InvalidArgumentError naming what is wrong */
-export function checkPublish(options: Checked, namespaces: number): void {
+/** @param fingerprint of an identity tag @throws InvalidArgumentError naming what is wrong */
+export function checkPublish(options: Checked, namespaces: number, fingerprint: Uint8Array | undefined): void {
   const { lifecycle, ttlSeconds, maxWaiting, hello, handle, metadata } = options;
   if (typeof lifecycle === 'object') assertCount('limit', lifecycle.limit);
   if (ttlSeconds !== undefined) assertCount('ttlSeconds', ttlSeconds);
@@ -27,6 +34,7 @@ export function checkPublish(options: Checked, namespaces: number): void {
   if (handle !== undefined && !/^[0-9a-f]{32}$/.test(handle)) {
     throw new InvalidArgumentError('"handle" expected 32 hexadecimal digits');
   }
+  checkIdentity(options, fingerprint);
   if (namespaces === 0) throw new InvalidArgumentError('"namespaces" expected at least one');
   const prekey = new Uint8Array(KEY_BYTES);
   const body = { prekey, lifecycle: 'unlimited', reach: 'any', abilities: [ABILITY_RDV1] } as const;
@@ -34,6 +42,21 @@ export function checkPublish(options: Checked, namespaces: number): void {
   encodeBody({ ...body, ...(metadata && { metadata }) });
 }
 
+function checkIdentity({ signer, allow }: Checked, fingerprint: Uint8Array | undefined): void {
+  if (signer) checkSigner(signer);
+  if (signer && fingerprint && !equalBytes(signer.identity.fingerprint, fingerprint)) {
+    throw new InvalidArgumentError('"signer" expected the key that the tag names, got another');
+  }
+  checkPolicy(allow);
+  if (allow && !namesSomebody(allow)) throw new InvalidArgumentError('"allow" expected keys or roots');
+}
+
 function assertCount(name: string, value: number): void {
   if (!(Number.isSafeInteger(value) && value > 0)) throw new InvalidArgumentError(`"${name}" expected an integer > 0`);
+}
+
+/** How many responses are accepted at most. */
+export function limitOf(lifecycle: Lifecycle = 'unlimited'): number {
+  if (lifecycle === 'single') return 1;
+  return lifecycle === 'unlimited' ? Number.POSITIVE_INFINITY : lifecycle.limit;
 }

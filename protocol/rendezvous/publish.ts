@@ -11,17 +11,19 @@ import { KEY_BYTES } from '../core/constants.js';
 import { CanceledError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
 import { accepts } from '../core/machine.js';
 import type { Store, Surroundings, Timer } from '../core/ports.js';
+import type { Signer, TrustPolicy } from '../identity/api.js';
 import type { BridgePolicy, Namespace } from '../namespace/port.js';
-import { ABILITY_RDV1, encodeBody, type Metadata, type Reach } from '../record/body.js';
+import type { Metadata, Reach } from '../record/body.js';
 import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
-import { AcceptedQueue } from './accepted-queue.js';
+import { Bodies } from './bodies.js';
+import { Doorkeeper } from './doorkeeper.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
 import type { KeeperEvent } from './keeper-init.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
 import { encodeReply } from './messages.js';
 import { PublicationStore, type StoredReply } from './publication-store.js';
-import { checkPublish, WAITING_MAX } from './publish-checks.js';
+import { checkPublish, limitOf, WAITING_MAX } from './publish-checks.js';
 import { RecordKeeper } from './record-keeper.js';
 
 /** Starts a conversation from what the handshake left behind. */
@@ -40,6 +42,13 @@ export interface PublishOptions {
   readonly reach?: Reach;
   /** Whether bridges may carry it on; default `trusted`, with `reach: 'radio'` always `none`. */
   readonly bridge?: BridgePolicy;
+  /**
+   * Its evidence goes into the records, and conversations prove it when asked (SPEC §6). For an identity tag it is the tag's key:
+   * without it, only responders with `anonymousFirst` speak to this publication.
+   */
+  readonly signer?: Signer;
+  /** Responder filter: conversations come out only when the responder has proved to be one of these. Limits count all. */
+  readonly allow?: TrustPolicy;
   /** False turns a responder away with `policy`. */
   readonly admit?: (request: { readonly hello: Uint8Array | undefined }) => boolean;
   /** Accepted conversations that the application has not taken yet; beyond it responders are told `busy`. Default 512. */
@@ -92,7 +101,7 @@ export interface Publication extends AsyncIterable<Conversation> {
 /**
  * Publishes the tag. Resolves once everything needed is stored and the records are on their way; a namespace that is
  * down gets them when it is up again.
- * @throws InvalidArgumentError · RdvError `too-large`, `store`, `not-published` for an unknown handle
+ * @throws InvalidArgumentError · AuthenticationError, TimeoutError of the signer · RdvError `too-large`, `store`, `not-published` for an unknown handle
  * @example
  * const publication = await publish(await TagSecret.fromTag(parseTag('billboard on Rte. 101')), {}, surroundings);
  * for await (const conversation of publication) void conversation.send(utf8('hello'));
@@ -102,7 +111,7 @@ export async function publish(
   options: PublishOptions,
   surroundings: PublishSurroundings,
 ): Promise<Publication> {
-  checkPublish(options, surroundings.namespaces.length);
+  checkPublish(options, surroundings.namespaces.length, tag.fingerprint);
   throwIfAborted(options.signal);
   const publication = new OpenPublication(tag, options, surroundings);
   try {
@@ -122,7 +131,7 @@ class OpenPublication implements Publication {
   readonly #limits: ResponseLimits;
   readonly #acceptance: Acceptance;
   readonly #keeper: RecordKeeper;
-  readonly #accepted = new AcceptedQueue<Conversation>();
+  readonly #door: Doorkeeper;
   readonly #opened = new Map<string, Conversation>();
   readonly #listeners = new Set<(event: PublicationEvent) => void>();
   readonly #resumed: boolean;
@@ -149,6 +158,7 @@ class OpenPublication implements Publication {
     const state = stored ? { ...stored, expiry } : fresh;
     const lifecycle = options.lifecycle ?? 'unlimited';
     this.#limits = new ResponseLimits(clock);
+    this.#door = new Doorkeeper(options.allow, log);
     this.#acceptance = new Acceptance({
       clock,
       random,
@@ -158,7 +168,7 @@ class OpenPublication implements Publication {
       lifecycle,
       ...(options.hello && { hello: options.hello }),
       ...(options.admit && { admit: options.admit }),
-      isBusy: () => this.#accepted.length + this.#storing >= (options.maxWaiting ?? WAITING_MAX),
+      isBusy: () => this.#door.waiting + this.#storing >= (options.maxWaiting ?? WAITING_MAX),
       onForgotten: (hash) => this.#forgotten(hash),
     });
     const reach = options.reach ?? 'any';
@@ -172,14 +182,14 @@ class OpenPublication implements Publication {
       expiry,
       ownerSeed: state.ownerSeed,
       bridge: reach === 'radio' ? 'none' : (options.bridge ?? 'trusted'),
-      makeBody: (prekey) =>
-        encodeBody({
-          prekey,
-          lifecycle: typeof lifecycle === 'string' ? lifecycle : 'limited',
-          reach,
-          abilities: [ABILITY_RDV1],
-          ...(options.metadata && { metadata: options.metadata }),
-        }),
+      bodies: new Bodies({
+        lifecycle,
+        reach,
+        clock,
+        metadata: options.metadata,
+        signer: options.signer,
+        binding: tag.evidenceBinding,
+      }),
       publicOf: x25519PublicKey,
       makeInbox: (keys, queue, onUnknownPrekey) =>
         new Inbox({
@@ -200,12 +210,12 @@ class OpenPublication implements Publication {
   /** Takes up the life where the store left it, then the records, then the replies that may not have arrived. */
   async open(): Promise<void> {
     const { lifecycle, accepted } = this.#acceptance.state;
-    const limit = this.#limit();
+    const limit = limitOf(this.#options.lifecycle);
     // A publication that is used up stays so; one that was taken back, or may now take more, is published again.
     const room = lifecycle !== 'full' || accepted < limit;
     if (room && !this.#isExpired() && accepts(lifecycleMachine, lifecycle, 'publish'))
       await this.#acceptance.change('publish');
-    const now = this.#acceptance.state.lifecycle;
+    const { lifecycle: now } = this.#acceptance.state;
     const publishing = now === 'published' || now === 'full';
     await this.#keeper.open(publishing);
     // A crash may have come between the decision and its tombstones.
@@ -244,7 +254,7 @@ class OpenPublication implements Publication {
     if (!this.#closing) {
       this.#closed = true;
       this.#expiryTimer?.cancel();
-      this.#accepted.end();
+      this.#door.queue.end();
       this.#closing = this.#keeper.close();
     }
     return this.#closing;
@@ -255,13 +265,7 @@ class OpenPublication implements Publication {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Conversation> {
-    return this.#accepted;
-  }
-
-  #limit(): number {
-    const lifecycle = this.#options.lifecycle ?? 'unlimited';
-    if (lifecycle === 'single') return 1;
-    return lifecycle === 'unlimited' ? Number.POSITIVE_INFINITY : lifecycle.limit;
+    return this.#door.queue;
   }
 
   /** Records expire by themselves; what is left to do is to say so. */
@@ -277,10 +281,8 @@ class OpenPublication implements Publication {
   }
 
   #expire(): void {
-    this.#acceptance.change('expire').then(
-      () => this.#emit('expired'),
-      (error: unknown) => this.#surroundings.log.error('the expiry could not be stored', codeOf(error)),
-    );
+    const expired = this.#acceptance.change('expire').then(() => this.#emit('expired'));
+    expired.catch(this.#failed('the expiry could not be stored'));
   }
 
   #isExpired(): boolean {
@@ -312,28 +314,21 @@ class OpenPublication implements Publication {
       const { lifecycle } = this.#acceptance.state;
       if (decision.accepted && lifecycle !== 'published') this.#emit(lifecycle);
     });
-    const settled = stored.catch((error: unknown) => {
-      this.#surroundings.log.error('a response came to nothing', codeOf(error));
-    });
-    if (decision.accepted) void settled.then(() => this.#storing--);
+    void stored.catch(this.#failed('a response came to nothing')).then(() => decision.accepted && this.#storing--);
   }
 
   #foundConsumed(): void {
     if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'found-consumed')) return;
     this.#surroundings.log.warn('this publication was used up before its store was restored: taken back');
-    this.#acceptance.change('found-consumed').then(
-      () => {
-        this.#withdrawConsumed();
-        this.#emit('consumed');
-      },
-      (error: unknown) => this.#surroundings.log.error('the used-up publication could not be stored', codeOf(error)),
-    );
+    const stored = this.#acceptance.change('found-consumed').then(() => {
+      this.#withdrawConsumed();
+      this.#emit('consumed');
+    });
+    stored.catch(this.#failed('the used-up publication could not be stored'));
   }
 
   #withdrawConsumed(): void {
-    this.#keeper.withdraw('consumed').catch((error: unknown) => {
-      this.#surroundings.log.error('the used-up publication could not be taken back', codeOf(error));
-    });
+    this.#keeper.withdraw('consumed').catch(this.#failed('the used-up publication could not be taken back'));
   }
 
   /** After a restart: the reply again, everywhere, under a new `try` so that bridges let it pass. */
@@ -345,6 +340,7 @@ class OpenPublication implements Publication {
 
   #start(hash: string, reply: StoredReply, preferred: Namespace | undefined): void {
     const { clock, random, log, namespaces } = this.#surroundings;
+    const { signer, allow } = this.#options;
     const open = this.#surroundings.openConversation ?? openConversation;
     const conversation = open({
       clock,
@@ -362,24 +358,26 @@ class OpenPublication implements Publication {
       sas: reply.commitment,
       ...(reply.hello && { hello: reply.hello }),
       ...(preferred && { preferred }),
+      ...(signer && { signer }),
+      ...(allow && { expected: { policy: allow } }),
       onFirstFrame: () => this.#onFirstFrame(hash),
     });
     this.#opened.set(hash, conversation);
-    this.#accepted.push(conversation);
+    this.#door.accepted(conversation);
   }
 
   #onFirstFrame(hash: string): void {
+    const conversation = this.#opened.get(hash);
+    if (conversation) this.#door.heard(conversation);
     this.#opened.delete(hash);
-    this.#acceptance.confirm(hash).catch((error: unknown) => {
-      this.#surroundings.log.error('a reply could not be taken out of the store', codeOf(error));
-    });
+    this.#acceptance.confirm(hash).catch(this.#failed('a reply could not be taken out of the store'));
   }
 
   #forgotten(hash: string): void {
     const conversation = this.#opened.get(hash);
     this.#opened.delete(hash);
     if (!conversation) return;
-    this.#accepted.remove(conversation);
+    this.#door.queue.remove(conversation);
     void conversation.close();
   }
 
@@ -391,8 +389,8 @@ class OpenPublication implements Publication {
   #emit(event: PublicationEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
-}
 
-function codeOf(error: unknown): { code: string } {
-  return { code: toRdvError(error).code };
+  #failed(message: string): (error: unknown) => void {
+    return (error) => this.#surroundings.log.error(message, { code: toRdvError(error).code });
+  }
 }

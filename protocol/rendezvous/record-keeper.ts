@@ -10,10 +10,11 @@ import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Timer } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
 import type { Namespace, RecordListener, Watch } from '../namespace/port.js';
-import { openRecord, sealRecord } from '../record/body.js';
-import { decodeRecord, encodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
-import { type TombstoneReason, tombstoneMark, tombstoneReason } from '../record/tombstone.js';
+import { openRecord } from '../record/body.js';
+import { decodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
+import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
 import { type EpochValues, epochOf } from '../tag/derived.js';
+import { epochRecord, epochTombstone } from './epoch-record.js';
 import type { Inbox } from './inbox.js';
 import type { KeeperInit } from './keeper-init.js';
 import { LeadMoment } from './lead-moment.js';
@@ -45,6 +46,8 @@ export class RecordKeeper {
   readonly #init: KeeperInit;
   readonly #epochs = new Map<number, Epoch>();
   readonly #aborter = new AbortController();
+  /** Fires first, so that no signer holds a closing publication up. */
+  readonly #ending = new AbortController();
   readonly #others = new Set<string>();
   readonly #announced = new Set<number>();
   readonly #checks: TokenBucket;
@@ -103,6 +106,7 @@ export class RecordKeeper {
    */
   async close(): Promise<void> {
     this.#timer?.cancel();
+    this.#ending.abort();
     await this.#work;
     if (this.#tombstonesOut.size > 0) {
       const out = Promise.allSettled(this.#tombstonesOut);
@@ -171,27 +175,18 @@ export class RecordKeeper {
   /** A live record in this epoch with the body of today's options: the stored one, or a new one. */
   async #publishIn(number: number): Promise<void> {
     const epoch = this.#epoch(number);
-    const fitting = epoch.prekeys.find((prekey) => equalBytes(prekey.body, this.#bodyOf(prekey.secret)));
     const grace = (number + 1) * EPOCH_SECONDS + NOT_AFTER_GRACE_SECONDS;
     const notAfter = this.#init.expiry === 0 ? grace : Math.min(grace, this.#init.expiry);
+    const fitting = epoch.prekeys.find((prekey) => this.#fits(epoch, notAfter, prekey));
     const live = epoch.record && !epoch.record.tombstone && epoch.record.notAfter === notAfter;
-    if (live && fitting && this.#carries(epoch, fitting.body)) {
+    if (live && fitting && equalBytes(openRecord(epoch.record!, epoch.keys.recordKey), fitting.body)) {
       // Put again at a restart; while running, every namespace has it already.
       if (!this.#announced.has(number)) this.#announce(epoch);
       return;
     }
-    const prekey = fitting ?? this.#newPrekey(number, epoch);
+    const prekey = fitting ?? (await this.#newPrekey(number, epoch, notAfter));
     if (!fitting) this.#adopt(epoch, prekey);
-    const sealed = sealRecord({
-      id: epoch.keys.id,
-      owner: epoch.owner.publicKey,
-      seq: this.#nextSeq(epoch),
-      notAfter,
-      recordKey: epoch.keys.recordKey,
-      body: prekey.body,
-      random: this.#init.random,
-      sign: epoch.owner.sign,
-    });
+    const sealed = epochRecord(epoch, this.#nextSeq(epoch), notAfter, prekey.body, this.#init.random);
     // With its prekey, also one that is there: an earlier attempt to store it may have failed.
     await this.#replace([[epoch, sealed]], [this.#init.store.writePrekey(prekey)]);
     if (this.#aborter.signal.aborted) return;
@@ -199,17 +194,17 @@ export class RecordKeeper {
     this.#announce(epoch);
   }
 
-  #bodyOf(secret: Uint8Array): Uint8Array {
-    return this.#init.makeBody(this.#init.publicOf(secret));
+  #fits(epoch: Epoch, notAfter: number, { secret, body }: StoredPrekey): boolean {
+    const prekey = this.#init.publicOf(secret);
+    return this.#init.bodies.fits(body, { prekey, owner: epoch.owner.publicKey, notAfter });
   }
 
-  #carries(epoch: Epoch, body: Uint8Array): boolean {
-    return equalBytes(openRecord(epoch.record!, epoch.keys.recordKey), body);
-  }
-
-  #newPrekey(number: number, epoch: Epoch): StoredPrekey {
-    const secret = this.#init.random(KEY_BYTES);
-    return { name: `${number}-${epoch.prekeys.length}`, epoch: number, secret, body: this.#bodyOf(secret) };
+  async #newPrekey(number: number, epoch: Epoch, notAfter: number): Promise<StoredPrekey> {
+    const { random, publicOf, bodies } = this.#init;
+    const secret = random(KEY_BYTES);
+    const place = { prekey: publicOf(secret), owner: epoch.owner.publicKey, notAfter };
+    const body = await bodies.make(place, this.#ending.signal);
+    return { name: `${number}-${epoch.prekeys.length}`, epoch: number, secret, body };
   }
 
   #adopt(epoch: Epoch, prekey: StoredPrekey): void {
@@ -222,10 +217,7 @@ export class RecordKeeper {
   }
 
   #tombstone(epoch: Epoch, reason: TombstoneReason, heard = 0): Uint8Array {
-    const { keys, owner, maxNotAfter: notAfter } = epoch;
-    const place = { id: keys.id, owner: owner.publicKey, seq: this.#nextSeq(epoch, heard), notAfter };
-    const nonce = tombstoneMark(keys.macKey, place, reason);
-    return encodeRecord({ ...place, nonce, sealed: new Uint8Array(0) }, owner.sign);
+    return epochTombstone(epoch, this.#nextSeq(epoch, heard), epoch.maxNotAfter, reason);
   }
 
   /** Stores, and only then takes for true. */
@@ -334,23 +326,19 @@ export class RecordKeeper {
   /** We go on above what is out there. */
   #overtake(epoch: Epoch, seq: number): void {
     this.#queue(async () => {
-      const { record, keys, owner } = epoch;
+      const { record, keys } = epoch;
       if (!record || record.seq > seq) return;
       const bytes = record.tombstone
         ? this.#tombstone(epoch, tombstoneReason(record, keys.macKey) ?? 'withdrawn', seq)
-        : sealRecord({
-            id: keys.id,
-            owner: owner.publicKey,
-            seq: this.#nextSeq(epoch, seq),
-            notAfter: record.notAfter,
-            recordKey: keys.recordKey,
-            body: openRecord(record, keys.recordKey),
-            random: this.#init.random,
-            sign: owner.sign,
-          });
+        : this.#renewed(epoch, record, seq);
       await this.#replace([[epoch, bytes]]);
       this.#announce(epoch);
     }).catch((error: unknown) => this.#warn('the record could not be renewed', error));
+  }
+
+  #renewed(epoch: Epoch, record: RecordEnvelope, heard: number): Uint8Array {
+    const body = openRecord(record, epoch.keys.recordKey);
+    return epochRecord(epoch, this.#nextSeq(epoch, heard), record.notAfter, body, this.#init.random);
   }
 
   /** A warning only: refusing would make whoever reads the billboard first its owner. */

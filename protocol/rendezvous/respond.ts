@@ -19,6 +19,9 @@ import {
 } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
 import { randomBelow } from '../core/random.js';
+import type { Signer, TrustInfo, TrustPolicy } from '../identity/api.js';
+import { checkSigner } from '../identity/presented.js';
+import { checkPolicy, type Expectation, namesSomebody } from '../identity/trust.js';
 import type { Namespace } from '../namespace/port.js';
 import type { LifecycleKind, Metadata } from '../record/body.js';
 import type { TombstoneReason } from '../record/tombstone.js';
@@ -27,6 +30,7 @@ import { type AcceptedReply, Attempt } from './attempt.js';
 import { type Candidate, Lookup } from './lookup.js';
 import { assertHello } from './messages.js';
 import type { OpenConversation } from './publish.js';
+import { Vetting } from './vetting.js';
 
 /** Records are collected this long after the first. */
 const COLLECT_MS = 50;
@@ -46,6 +50,8 @@ export interface Found {
   readonly publishers: number;
   readonly lifecycle: LifecycleKind;
   readonly metadata: Metadata | undefined;
+  /** What the evidence of the publisher that is asked says of it. */
+  readonly trust: TrustInfo;
 }
 
 export interface RespondOptions {
@@ -55,6 +61,15 @@ export interface RespondOptions {
   readonly timeoutMs?: number;
   /** Do not wait for somebody to publish: `not-published` once every namespace has answered, or after 3 s. */
   readonly noWait?: boolean;
+  /** Whom to believe, beside the key that an identity tag names: keys, or roots with a certificate verifier (SPEC §6.4). */
+  readonly trust?: TrustPolicy;
+  /**
+   * Authenticated-first is the default wherever the tag or `trust` names somebody: nothing is sent to a publisher that has not
+   * proved to be it. True asks for less: anybody is asked, and may be challenged later.
+   */
+  readonly anonymousFirst?: boolean;
+  /** What the conversation proves when the publisher asks who this is. */
+  readonly signer?: Signer;
   readonly onFound?: (found: Found) => void;
   readonly signal?: AbortSignal;
 }
@@ -68,6 +83,7 @@ export interface RespondSurroundings extends Surroundings {
 
 /**
  * Responds to whoever publishes the tag.
+ * @throws IdentityError when somebody publishes, but nobody who could prove to be whom the tag, or `trust`, names
  * @throws RefusedError with the publisher's reason · TimeoutError · CanceledError · InvalidArgumentError
  * @throws RdvError `not-published` with `noWait`
  * @example
@@ -84,6 +100,8 @@ export async function respond(
   if (!(Number.isFinite(timeoutMs) && timeoutMs > 0))
     throw new InvalidArgumentError('"timeoutMs" expected more than 0');
   if (surroundings.namespaces.length === 0) throw new InvalidArgumentError('"namespaces" expected at least one');
+  checkPolicy(options.trust);
+  if (options.signer) checkSigner(options.signer);
   throwIfAborted(options.signal);
   return new Responder(tag, options, surroundings).run(timeoutMs);
 }
@@ -92,6 +110,10 @@ class Responder {
   readonly #options: RespondOptions;
   readonly #surroundings: RespondSurroundings;
   readonly #lookup: Lookup;
+  readonly #vetting: Vetting;
+  readonly #expected: Expectation;
+  /** Whether only a proven identity is spoken to. */
+  readonly #demanding: boolean;
   readonly #attempts = new Set<Attempt>();
   /** Record bodies asked so far, and when the last was. */
   readonly #tried = new Set<string>();
@@ -109,11 +131,22 @@ class Responder {
   constructor(tag: TagSecret, options: RespondOptions, surroundings: RespondSurroundings) {
     this.#options = options;
     this.#surroundings = surroundings;
+    const { fingerprint, evidenceBinding: binding } = tag;
+    const { clock } = surroundings;
+    this.#expected = { ...(fingerprint && { fingerprint }), ...(options.trust && { policy: options.trust }) };
+    this.#demanding = !options.anonymousFirst && (fingerprint !== undefined || namesSomebody(options.trust));
+    this.#vetting = new Vetting({
+      clock,
+      binding,
+      expected: this.#expected,
+      anonymousFirst: !this.#demanding,
+      onJudged: (candidate, later) => this.#onJudged(candidate, later),
+    });
     this.#lookup = new Lookup({
       tag,
       namespaces: surroundings.namespaces,
-      clock: surroundings.clock,
-      onCandidate: (candidate) => this.#onCandidate(candidate),
+      clock,
+      onCandidate: (candidate) => this.#settled || this.#vetting.add(candidate),
       onAgain: (candidate) => this.#onAgain(candidate),
       onGone: (reason) => this.#onGone(reason),
       onAnswered: () => this.#onAnswered(),
@@ -135,6 +168,22 @@ class Responder {
     }).finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
+  /** Those that may be spoken to. */
+  #candidates(): readonly Candidate[] {
+    return this.#lookup.candidates().filter((candidate) => this.#vetting.trust(candidate));
+  }
+
+  /** Whether everything that is out there is known, and judged. */
+  get #answered(): boolean {
+    return this.#lookup.answered && !this.#vetting.pending;
+  }
+
+  #onJudged(candidate: Candidate, later: boolean): void {
+    if (this.#vetting.trust(candidate)) this.#onCandidate(candidate);
+    // The look-up waited for nothing else.
+    if (later && this.#answered) this.#onAnswered();
+  }
+
   #onCandidate(candidate: Candidate): void {
     if (this.#settled) return;
     if (this.#tried.size > 0) {
@@ -152,16 +201,17 @@ class Responder {
   }
 
   #onGone(reason: TombstoneReason): void {
-    if (this.#settled || this.#usedUp || reason !== 'consumed') return;
+    // That a tag is used up is said by whoever knows it: not believed of a publisher that has to prove itself.
+    if (this.#settled || this.#usedUp || this.#demanding || reason !== 'consumed') return;
     this.#usedUp = true;
-    this.#after(USED_UP_MS, () => this.#lookup.answered && this.#failIfNobody());
+    this.#after(USED_UP_MS, () => this.#answered && this.#failIfNobody());
     // Not every namespace answers: a beacon may be out of range.
     this.#after(NO_WAIT_MS, () => this.#failIfNobody());
   }
 
   #onAnswered(): void {
-    if (this.#settled) return;
-    if (this.#lookup.candidates().length > 0) {
+    if (this.#settled || this.#vetting.pending) return;
+    if (this.#candidates().length > 0) {
       if (this.#tried.size === 0) this.#tryNext();
     } else if (this.#options.noWait) this.#failIfNobody();
   }
@@ -171,18 +221,22 @@ class Responder {
     this.#collecting?.cancel();
     this.#next?.cancel();
     this.#next = undefined;
-    const candidates = this.#lookup.candidates();
+    const candidates = this.#candidates();
     const untried = candidates.filter((candidate) => !this.#tried.has(bodyOf(candidate)));
     if (this.#settled || untried.length === 0 || this.#tried.size >= ATTEMPTS_MAX) return false;
-    const candidate = untried[randomBelow(this.#surroundings.random, untried.length)]!;
+    // Whoever is expected comes first; beyond that nothing speaks for one or the other.
+    const proven = untried.filter((each) => this.#vetting.trust(each)?.expected);
+    const choice = proven.length > 0 ? proven : untried;
+    const candidate = choice[randomBelow(this.#surroundings.random, choice.length)]!;
+    const trust = this.#vetting.trust(candidate)!;
     if (this.#tried.size === 0) {
       const { lifecycle, metadata } = candidate.body;
-      this.#options.onFound?.({ publishers: candidates.length, lifecycle, metadata });
+      this.#options.onFound?.({ publishers: candidates.length, lifecycle, metadata, trust });
     }
     this.#tried.add(bodyOf(candidate));
     this.#triedOwners.add(ownerOf(candidate));
     this.#triedAt = this.#surroundings.clock.monotonic();
-    const attempt = this.#attempt(candidate);
+    const attempt = this.#attempt(candidate, trust);
     if (!attempt) return this.#tryNext();
     this.#attempts.add(attempt);
     attempt.start();
@@ -191,7 +245,7 @@ class Responder {
   }
 
   /** Undefined for a prekey of small order: nobody can be reached behind it. */
-  #attempt(candidate: Candidate): Attempt | undefined {
+  #attempt(candidate: Candidate, trust: TrustInfo): Attempt | undefined {
     const { clock, random, log, namespaces } = this.#surroundings;
     const { hello } = this.#options;
     try {
@@ -202,7 +256,7 @@ class Responder {
         namespaces,
         candidate,
         ...(hello && { hello }),
-        onAccepted: (reply) => this.#onAccepted(attempt, reply),
+        onAccepted: (reply) => this.#onAccepted(attempt, reply, trust),
         onRefused: (reason) => this.#onRefused(attempt, reason),
       });
       return attempt;
@@ -227,11 +281,11 @@ class Responder {
     this.#fail(new RefusedError(reason, REFUSED[reason]));
   }
 
-  #onAccepted(attempt: Attempt, reply: AcceptedReply): void {
+  #onAccepted(attempt: Attempt, reply: AcceptedReply, trust: TrustInfo): void {
     this.#attempts.delete(attempt);
     let conversation: Conversation;
     try {
-      conversation = this.#open(reply);
+      conversation = this.#open(reply, trust);
     } catch (error) {
       this.#fail(toRdvError(error));
       return;
@@ -245,8 +299,9 @@ class Responder {
     this.#resolve(conversation);
   }
 
-  #open(reply: AcceptedReply): Conversation {
+  #open(reply: AcceptedReply, trust: TrustInfo): Conversation {
     const { clock, random, log, namespaces } = this.#surroundings;
+    const { signer } = this.#options;
     const open = this.#surroundings.openConversation ?? openConversation;
     return open({
       clock,
@@ -256,6 +311,9 @@ class Responder {
       role: 'responder',
       secrets: reply.secrets,
       sas: reply.r,
+      trust,
+      expected: this.#expected,
+      ...(signer && { signer }),
       preferred: reply.namespace,
       ...(reply.hello && { hello: reply.hello }),
     });
@@ -268,7 +326,11 @@ class Responder {
   }
 
   #failIfNobody(): void {
-    if (this.#tried.size > 0 || this.#lookup.candidates().length > 0) return;
+    if (this.#tried.size > 0 || this.#vetting.pending || this.#candidates().length > 0) return;
+    if (this.#vetting.failure) {
+      this.#fail(this.#vetting.failure);
+      return;
+    }
     if (this.#usedUp && !this.#options.noWait) {
       this.#fail(new RefusedError('consumed', REFUSED.consumed));
       return;
@@ -279,6 +341,7 @@ class Responder {
   }
 
   #timeout(): RdvError {
+    if (this.#tried.size === 0 && this.#demanding && this.#vetting.failure) return this.#vetting.failure;
     if (this.#refusal) return new RefusedError(this.#refusal, REFUSED[this.#refusal]);
     return new TimeoutError(
       this.#tried.size === 0

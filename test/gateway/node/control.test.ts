@@ -9,10 +9,12 @@ import { systemRandom } from '@rdv/hardware/host/system';
 import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
 import { RefusedError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
+import { IdentityError } from '@rdv/protocol/identity/api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 /** A conversation that answers every message with itself. */
 function echo(): Conversation {
+  let challenges = 0;
   const queue: (Uint8Array | undefined)[] = [];
   let wake = (): void => {};
   let finish: (reason: CloseReason) => void = () => {};
@@ -28,6 +30,11 @@ function echo(): Conversation {
     channelBinding: new Uint8Array(32).fill(7),
     sas: { digits: '1 2', emoji: 'x' },
     hello: Uint8Array.of(1, 2),
+    trust: { level: 'key', expected: true, kind: 'p256', fingerprint: new Uint8Array(32).fill(5) },
+    challenge: async () => {
+      if (++challenges > 1) throw new IdentityError('wrong-key', 'another key');
+      return { level: 'certificate', expected: true, name: 'shop', fingerprint: new Uint8Array(32).fill(6) };
+    },
     state: 'open',
     onState: () => () => {},
     send: async (message) => push(message),
@@ -143,6 +150,24 @@ describe('control socket', () => {
     const second = await serveControl(stale, api, { log: silentLogger, random: systemRandom });
     expect(await new ControlClient(stale).list()).toEqual([info]);
     await second.close();
+  });
+
+  it('tells who the other end is, and asks it', async () => {
+    const conversation = await client.respond({ tag: 't', realm: '', timeoutMs: 1000, noWait: false });
+    const fingerprint = new Uint8Array(32).fill(5);
+    expect(conversation.trust).toEqual({ level: 'key', expected: true, kind: 'p256', fingerprint });
+    const proved = { level: 'certificate', expected: true, name: 'shop', fingerprint: fingerprint.map(() => 6) };
+    expect(await conversation.challenge()).toEqual(proved);
+    expect(conversation.trust).toEqual(proved);
+    await expect(conversation.challenge()).rejects.toMatchObject({
+      code: 'authentication-failed',
+      reason: 'wrong-key',
+      message: 'another key',
+    });
+    expect(conversation.trust).toEqual(proved);
+    await expect(conversation.challenge({ policy: {} })).rejects.toMatchObject({ code: 'unsupported' });
+    await conversation.close();
+    await expect(conversation.challenge()).rejects.toMatchObject({ code: 'closed' });
   });
 
   it('carries a conversation byte for byte, its end included', async () => {
