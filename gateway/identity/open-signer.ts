@@ -51,11 +51,7 @@ async function signerOf(
     return commandSigner(from.slice('cmd:'.length), identity);
   }
   try {
-    // Windows has no such modes, and says 0666 of everything.
-    const { mode } = await stat(from);
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-      warn(`others on this machine may read ${from}: chmod 600 it`);
-    }
+    if (await isOpenToOthers(from)) warn(`others on this machine may read ${from}: chmod 600 it`);
     return keySigner(await readFile(from, 'utf8'), from);
   } catch (cause) {
     if (cause instanceof RdvError) throw cause;
@@ -77,4 +73,9 @@ function publicKeyOf(pem: string): PublicIdentity {
 
 function equal(a: PublicIdentity, b: PublicIdentity): boolean {
   return Buffer.compare(a.fingerprint, b.fingerprint) === 0;
+}
+
+/** Whether others may read the file. Windows has no such modes, and says 0666 of everything. */
+export async function isOpenToOthers(path: string): Promise<boolean> {
+  return process.platform !== 'win32' && ((await stat(path)).mode & 0o077) !== 0;
 }
