@@ -22,6 +22,6 @@ export interface KeeperInit extends Surroundings {
   readonly makeInbox: (keys: EpochValues, queue: Uint8Array, onUnknownPrekey: () => void) => Inbox;
   readonly onPrekeyGone: (prekey: string) => void;
   readonly onEvent: (event: KeeperEvent) => void;
-  /** A tombstone of our own was heard that this store knows nothing of: the publication is used up. */
-  readonly onConsumed: () => void;
+  /** A tombstone of our own was heard that this store knows nothing of: the publication is used up. @returns whether that is news */
+  readonly onConsumed: () => boolean;
 }

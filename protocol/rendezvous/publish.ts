@@ -317,14 +317,15 @@ class OpenPublication implements Publication {
     void stored.catch(this.#failed('a response came to nothing')).then(() => decision.accepted && this.#storing--);
   }
 
-  #foundConsumed(): void {
-    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'found-consumed')) return;
+  #foundConsumed(): boolean {
+    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'found-consumed')) return false;
     this.#surroundings.log.warn('this publication was used up before its store was restored: taken back');
     const stored = this.#acceptance.change('found-consumed').then(() => {
       this.#withdrawConsumed();
       this.#emit('consumed');
     });
     stored.catch(this.#failed('the used-up publication could not be stored'));
+    return true;
   }
 
   #withdrawConsumed(): void {

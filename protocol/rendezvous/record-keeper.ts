@@ -318,9 +318,8 @@ export class RecordKeeper {
 
   /** Only our own seed signs so: this store was restored from a backup. What was used up stays so. */
   #onOwn(epoch: Epoch, heard: RecordEnvelope): void {
-    this.#overtake(epoch, heard.seq);
-    if (tombstoneReason(heard, epoch.keys.macKey) === 'consumed' && this.#takenBack !== 'consumed')
-      this.#init.onConsumed();
+    const usedUp = tombstoneReason(heard, epoch.keys.macKey) === 'consumed' && this.#takenBack !== 'consumed';
+    if (!usedUp || !this.#init.onConsumed()) this.#overtake(epoch, heard.seq);
   }
 
   /** We go on above what is out there. */

@@ -61,9 +61,23 @@ describe('records', () => {
     await rig.clock.advance(1000);
     await publication.close();
     const { handle } = publication;
-    const again = await rig.publish({ lifecycle: 'single', handle }, { store: new MemoryStore(backup) });
+    const [stone] = recordsOf(rig, epochNow(rig));
+    const puts: number[] = [];
+    const client = rig.client();
+    const put = client.put.bind(client);
+    client.put = (record, options) => {
+      const { tombstone, seq } = decodeRecord(record);
+      if (!tombstone) puts.push(seq);
+      return put(record, options);
+    };
+    const again = await rig.publish(
+      { lifecycle: 'single', handle },
+      { store: new MemoryStore(backup), namespaces: [client] },
+    );
     await rig.clock.advance(5000);
     expect(again.status.lifecycle).toBe('consumed');
+    // Never is the old record put above the tombstone: that would bring it back for everybody who had heard that.
+    for (const seq of puts) expect(seq).toBeLessThan(stone!.seq);
     expect(recordsOf(rig, epochNow(rig)).map(({ tombstone }) => tombstone)).toEqual([true]);
     await expect(rig.settle(rig.respond())).rejects.toMatchObject({ code: 'refused' });
   });
