@@ -43,6 +43,8 @@ export interface Stage {
 }
 
 const DESK = fileURLToPath(new URL('../../examples/desk.mjs', import.meta.url));
+/** Two text tags are stretched meanwhile, which takes a small or busy machine its time. */
+const UP_WITHIN_MS = 60_000;
 /** The single-shot tag. */
 export const SINGLE = 'locker 17, one parcel';
 const quoted = (path: string): string => `'${path.replaceAll("'", `'\\''`)}'`;
@@ -98,7 +100,7 @@ export async function setStage(
     });
     const actor = new Actor(name, ['run', '--json', '--trust-clock', '--config', path]);
     cleanUp.push(() => actor.stop());
-    const up = await actor.event('up');
+    const up = await actor.event('up', UP_WITHIN_MS);
     return [actor, performance.now() - started, String(up['nodeKey'])];
   };
   const [gateway, gatewayMs, gatewayKey] = await node('gateway', {

@@ -118,10 +118,9 @@ describe('publish and respond', { timeout: 60_000 }, () => {
       await first.exited;
       const second = bench.start(publishing('--once', '--exec', 'cat', '--json'));
       await second.says(/"published"/);
-      const publishedAt = performance.now();
-      const loser = bench.start(responding(), { input: '' });
+      // Refused by the publisher, and not given up: so it was answered in 5 s.
+      const loser = bench.start(responding('--timeout', '5'), { input: '' });
       expect(await loser.exited).toBe(4);
-      expect(performance.now() - publishedAt).toBeLessThan(5000);
       winner.kill('SIGKILL');
       second.kill('SIGKILL');
     }),
