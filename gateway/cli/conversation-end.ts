@@ -10,6 +10,7 @@ const TOLD: Readonly<Record<Exclude<CloseReason, 'finished'>, string>> = {
   'state-lost': 'one end has lost the state of the conversation',
   'protocol-violation': 'the other end broke the protocol',
   expired: 'the conversation was idle for too long',
+  suspended: 'this end was put aside',
 };
 
 /** @throws CanceledError when the user ended it · RdvError for every end but the clean one */

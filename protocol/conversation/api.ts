@@ -3,6 +3,7 @@ import type { Surroundings } from '../core/ports.js';
 import type { Signer, TrustInfo, TrustPolicy } from '../identity/api.js';
 import type { Expectation } from '../identity/trust.js';
 import type { Namespace } from '../namespace/port.js';
+import type { Durability, DurableInit } from './durability.js';
 
 /** Whose end this is. The rendezvous responder is Noise's initiator. */
 export type ConversationRole = 'publisher' | 'responder';
@@ -22,7 +23,9 @@ export type CloseReason =
   /** The peer broke the protocol. */
   | 'protocol-violation'
   /** Idle for too long. */
-  | 'expired';
+  | 'expired'
+  /** This end was put aside and can be resumed from its store (SPEC §7.7). The peer was told nothing. */
+  | 'suspended';
 
 /** Reachability of the peer, for people: a silent peer is reported, the conversation is kept. */
 export type ConversationState = 'opening' | 'open' | 'unreachable' | 'closed';
@@ -65,6 +68,9 @@ export interface Conversation extends AsyncIterable<Uint8Array> {
   /** Ends both directions: cleanly when both have ended, else as an abort. Resolves when done locally. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+
+  /** What a durable conversation offers beyond; undefined for an ephemeral one, which leaves nothing in any store. */
+  readonly durable?: Durability | undefined;
 
   /** Resolves, never rejects, when the conversation is over. */
   readonly closed: Promise<CloseReason>;
@@ -117,6 +123,8 @@ export interface ConversationInit extends Surroundings {
   readonly bucketBytes?: number;
   /** Called once, at the first frame that verifies: the publisher wipes the stored reply (SPEC §5). */
   readonly onFirstFrame?: () => void;
+  /** Keeps the conversation in a store (SPEC §7.7); without it nothing is kept. */
+  readonly durable?: DurableInit;
   /** Memory for messages over 64 KiB being received, shared by a node's conversations; default 16 MiB of its own. */
   readonly budget?: ReceiveBudget;
 }

@@ -35,11 +35,15 @@ export class Control {
   #close: number | undefined;
   #closed: number | undefined;
 
-  /** @param open r, if this end has to open @param advertised the window that the peer knows of beforehand */
-  constructor(open: Uint8Array | undefined, advertised: number) {
+  /**
+   * @param open r, if this end has to open @param advertised the window that the peer knows of beforehand
+   * @param pingId where PINGs count from: random after a restart, so that no late PONG answers them
+   */
+  constructor(open: Uint8Array | undefined, advertised: number, pingId = 0) {
     this.#open = open;
     this.#openDue = open !== undefined;
     this.#advertised = advertised;
+    this.#pingId = pingId;
   }
 
   /** Whether something has to go without waiting for data. */
@@ -96,6 +100,13 @@ export class Control {
     if (this.#ping) return;
     this.#pingId = (this.#pingId + 1) >>> 0;
     this.#ping = { id: this.#pingId, sentAt: now, due: true };
+  }
+
+  /** A PING whose PONG was certainly sent after this moment. @returns its id */
+  pingAnew(now: number): number {
+    this.#ping = undefined;
+    this.ping(now);
+    return this.#pingId;
   }
 
   /** The peer's PING. */

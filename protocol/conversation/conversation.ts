@@ -5,89 +5,140 @@
 import { equalBytes, wipe } from '../core/bytes.js';
 import { RdvError } from '../core/errors.js';
 import { accepts, step } from '../core/machine.js';
-import type { Clock, Logger, Timer } from '../core/ports.js';
+import type { Logger } from '../core/ports.js';
 import type { TrustInfo } from '../identity/api.js';
 import type { Namespace } from '../namespace/port.js';
 import type {
   ChallengeOptions,
   CloseReason,
   Conversation,
-  ConversationInit,
   ConversationRole,
   ConversationState,
   ShortAuthString,
 } from './api.js';
-import { checkMessage, closeCode, endingError, reasonOf } from './ending.js';
-import type { GenerationLimits } from './generations.js';
+import { Closing } from './closing.js';
+import type { Durability } from './durability.js';
+import type { Durable, DurableHost } from './durable.js';
+import { closeCode, endingError } from './ending.js';
+import type { EngineInit, Resume } from './engine-init.js';
 import { Inbox } from './inbox.js';
 import { decodeItems, type Item } from './items.js';
 import { type LifeEffect, type LifeEvent, type LifeState, lifecycle } from './lifecycle.js';
-import { Linger, sealAnswers } from './linger.js';
 import { Listening } from './listening.js';
-import { assemble, type Parts } from './parts.js';
-import { sasCommitment, shortAuthString } from './sas.js';
+import { Outbox } from './outbox.js';
+import type { Parts } from './parts.js';
+import { KnownSas, sasCommitment } from './sas.js';
 import type { SpeakerHost } from './speaker.js';
 import { States } from './states.js';
-
-const BUDGET_RETRY_MS = 250;
-/** `close()` waits so long for the other end, which is told for longer. */
-const CLOSE_PATIENCE_MS = 3000;
-const CLOSE_GIVE_UP_MS = 30_000;
+import { Taking } from './taking.js';
+import { Window } from './window.js';
 
 export class ConversationEngine implements Conversation {
   readonly role: ConversationRole;
   readonly channelBinding: Uint8Array;
   readonly hello: Uint8Array | undefined;
   readonly closed: Promise<CloseReason>;
-  readonly #clock: Clock;
+  readonly #init: EngineInit;
   readonly #log: Logger;
-  readonly #namespaces: readonly Namespace[];
-  readonly #onFirstFrame: (() => void) | undefined;
   readonly #parts: Parts;
   readonly #listening: Listening;
   readonly #inbox: Inbox;
+  readonly #window: Window;
+  readonly #outbox: Outbox;
   readonly #states = new States();
-  #offStates: (() => void)[] = [];
+  readonly #taking: Taking;
+  readonly #durable: Durable | undefined;
+  readonly #closing: Closing;
   #life: LifeState = lifecycle.initial;
-  #shownSas: ShortAuthString | undefined;
+  readonly #sas: KnownSas;
   #reason: CloseReason | undefined;
   #reportClosed: (reason: CloseReason) => void = () => {};
-  #ending: Promise<void> | undefined;
-  #linger: Linger | undefined;
-  #closeTimer: Timer | undefined;
-  /** When the node's budget is asked again. */
-  #starvedAt: number | undefined;
 
-  constructor(init: ConversationInit, limits: GenerationLimits) {
-    const { role, secrets, clock, log } = init;
+  constructor(init: EngineInit) {
+    const { role, clock, log, resume } = init;
     this.role = role;
-    this.channelBinding = secrets.channelBinding.slice();
+    this.channelBinding = init.channelBinding;
     this.hello = init.hello;
-    this.#clock = clock;
+    this.#init = init;
     this.#log = log.scope('conversation');
-    this.#namespaces = init.namespaces;
-    this.#onFirstFrame = init.onFirstFrame;
-    this.#parts = assemble(init, limits, this.#host());
-    this.#inbox = new Inbox(
-      () => this.#parts.receiver.take(),
-      () => this.#checkWindow(),
-    );
-    this.#listening = new Listening(init.namespaces, (from, at, frame) => this.#onFrame(from, at, frame), this.#log);
-    if (role === 'responder') this.#shownSas = shortAuthString(this.channelBinding, this.#parts.sas);
+    const parts = init.assemble(this.#host());
+    this.#parts = parts;
+    this.#durable = init.durable?.(this.#durableHost());
+    this.#taking = new Taking({
+      role,
+      parts,
+      aborted: () => this.#reason !== undefined && this.#reason !== 'finished',
+      mismatch: () => this.#abort('sas-mismatch'),
+      peerEnds: (said, event) => this.#peerEnds(said, event),
+    });
+    this.#closing = new Closing({
+      clock,
+      parts,
+      onPatience: () => this.#reportClosed(this.#reason ?? 'aborted'),
+      onGaveUp: () => this.#live('gave-up'),
+      onLingered: () => {
+        this.#listening.close();
+        this.#durable?.lingered();
+      },
+    });
+    this.#inbox = new Inbox({
+      receiver: parts.receiver,
+      durable: this.#durable,
+      onWanted: () => this.#window.check(),
+    });
+    this.#window = new Window(clock, parts, () => (this.#reason === undefined ? this.#inbox : undefined));
+    this.#outbox = new Outbox({
+      sender: parts.sender,
+      durable: this.#durable,
+      reason: () => this.#reason,
+      onQueued: () => this.#parts.speaker.soon(),
+      onEnded: () => this.#live('ended-here'),
+    });
+    this.#listening = new Listening(init.namespaces, this.#log, {
+      onFrame: (from, generation, frame) => this.#onFrame(from, generation, frame),
+      onState: (namespace, state) => this.#onNamespace(namespace, state),
+    });
+    const r = role === 'responder' ? parts.sas : resume?.state.opened;
+    this.#sas = new KnownSas(init.channelBinding, r);
     this.closed = new Promise((resolve) => {
       this.#reportClosed = resolve;
     });
+    if (resume) this.#life = resume.state.life;
   }
 
   /** Listens, and lets the responder speak. Called once. */
   start(): void {
-    this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
-    this.#offStates = this.#namespaces.map((namespace) => namespace.onState((state) => this.#onNamespace(state)));
+    const closing = this.#init.resume?.closing;
+    if (this.#life !== 'closed') this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
+    else if (closing) this.#listening.follow(closing.index, closing.listen);
+    if (this.#init.resume) this.#takeUp(this.#init.resume);
+    else if (this.role === 'responder') this.#durable?.activate();
     if (this.role === 'responder') this.#parts.speaker.soon();
   }
 
+  /** After a restart: goes on where the stored state stood. */
+  #takeUp({ state: { life, reason }, closing }: Resume): void {
+    this.#outbox.resume();
+    if (this.#parts.receiver.ended) this.#inbox.finish();
+    if (closing) this.#closing.resume(closing);
+    if (reason !== undefined) this.#decide(reason);
+    if (life === 'closed') {
+      this.#reportClosed(reason ?? 'aborted');
+      if (!closing) this.#listening.close();
+      return;
+    }
+    if (life === 'finishing' || life === 'closing') this.#closing.wait();
+    if (life === 'closing') this.#parts.control.close(this.#code);
+    if (life !== 'opening') this.#taking.resume(this.#init.clock.monotonic());
+    this.#parts.speaker.soon();
+  }
+
   get sas(): ShortAuthString | undefined {
-    return this.#shownSas;
+    return this.#sas.shown;
+  }
+
+  get durable(): Durability | undefined {
+    return this.#durable;
   }
 
   get state(): ConversationState {
@@ -107,30 +158,17 @@ export class ConversationEngine implements Conversation {
   }
 
   send(message: Uint8Array): Promise<void> {
-    const refused = checkMessage(message);
-    if (refused) return Promise.reject(refused);
-    if (this.#reason) return Promise.reject(endingError(this.#reason));
-    const copy = new Uint8Array(message.length);
-    copy.set(message);
-    const sent = this.#parts.sender.push(copy);
-    this.#parts.speaker.soon();
-    return sent;
+    return this.#outbox.send(message);
   }
 
   end(): Promise<void> {
-    if (this.#ending) return this.#ending;
-    if (this.#reason) return Promise.reject(endingError(this.#reason));
-    this.#ending = this.#parts.sender.end();
-    const done = (): void => this.#live('ended-here');
-    this.#ending.then(done, () => {});
-    this.#parts.speaker.soon();
-    return this.#ending;
+    return this.#outbox.end();
   }
 
   async close(): Promise<void> {
     if (!this.#reason) {
-      const clean = this.#ending !== undefined && this.#parts.receiver.ended;
-      if (clean) this.#closeTimer ??= this.#clock.schedule(CLOSE_PATIENCE_MS, () => this.#abort('aborted'));
+      const clean = this.#outbox.ending && this.#parts.receiver.ended;
+      if (clean) this.#closing.atLatest(() => this.#abort('aborted'));
       else this.#abort('aborted');
     }
     await this.closed;
@@ -141,21 +179,26 @@ export class ConversationEngine implements Conversation {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return { next: () => this.#inbox.next(), return: () => Promise.resolve({ done: true, value: undefined }) };
+    return this.#inbox.iterator();
   }
 
-  // Receiving
-
   #onFrame(from: Namespace, generation: number, frame: Uint8Array): void {
-    if (this.#linger) {
-      this.#linger.answer(from);
+    if (this.#closing.lingering) {
+      this.#closing.answer(from);
       return;
     }
     if (this.#life === 'closed') return;
+    if (this.#durable?.holding) {
+      this.#durable.journal.wait(() => this.#onFrame(from, generation, frame), true);
+      return;
+    }
     const before = this.#parts.in.index;
     const plaintext = this.#parts.in.open(generation, frame);
     if (!plaintext) return;
-    if (this.#parts.in.index !== before) this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
+    if (this.#parts.in.index !== before) {
+      this.#listening.follow(this.#parts.in.index, this.#parts.in.queues);
+      this.#durable?.touch();
+    }
     let items: Item[];
     try {
       items = decodeItems(plaintext);
@@ -164,18 +207,19 @@ export class ConversationEngine implements Conversation {
       return;
     }
     if (this.#life === 'opening' && !this.#confirm(items)) return;
-    const now = this.#clock.monotonic();
+    const now = this.#init.clock.monotonic();
     this.#parts.speaker.heard(from, now);
+    this.#durable?.heard();
     if (this.#reason === undefined) this.#states.set('open');
     try {
-      for (const item of items) this.#take(item, now);
+      this.#taking.take(items, now);
     } catch (error) {
       this.#abort(error instanceof RdvError && error.code === 'state-lost' ? 'state-lost' : 'protocol-violation');
       return;
     }
     if (this.#reason === undefined) {
       this.#inbox.deliver();
-      this.#checkWindow();
+      this.#window.check();
       if (this.#parts.receiver.ended && accepts(lifecycle, this.#life, 'ended-there')) {
         this.#live('ended-there');
         this.#inbox.finish();
@@ -190,73 +234,25 @@ export class ConversationEngine implements Conversation {
   #confirm(items: readonly Item[]): boolean {
     if (this.role === 'publisher') {
       const open = items.find((item) => item.type === 'open');
+      // A responder that acknowledges, or asks, has been answered before: this end has lost what it was.
+      if (!open && items.some(({ type }) => type === 'ack' || type === 'ping')) this.#abort('state-lost');
       if (!open) return false;
       this.#life = step(lifecycle, this.#life, 'confirmed').to;
-      this.#onFirstFrame?.();
+      this.#init.onFirstFrame?.();
       if (!equalBytes(sasCommitment(open.r), this.#parts.sas)) {
         this.#abort('sas-mismatch');
         return false;
       }
-      this.#shownSas = shortAuthString(this.channelBinding, open.r);
+      this.#sas.know(open.r);
+      this.#durable?.activate();
     } else {
       this.#life = step(lifecycle, this.#life, 'confirmed').to;
       // The publisher speaks only after it has OPEN.
       this.#parts.control.opened();
-      this.#onFirstFrame?.();
+      this.#init.onFirstFrame?.();
+      this.#durable?.touch();
     }
     return true;
-  }
-
-  #take(item: Item, now: number): void {
-    switch (item.type) {
-      case 'open':
-        if (this.role === 'responder') throw new RdvError('protocol-violation', 'OPEN from the publisher');
-        if (!equalBytes(sasCommitment(item.r), this.#parts.sas)) {
-          this.#abort('sas-mismatch');
-          return;
-        }
-        this.#parts.control.wantAck(now, true);
-        return;
-      case 'data':
-        if (this.#aborted) return;
-        this.#parts.control.wantAck(now, !this.#parts.receiver.data(item.offset, item.bytes, item.mark) || item.mark);
-        return;
-      case 'end':
-        if (this.#aborted) return;
-        this.#parts.receiver.end(item.offset);
-        this.#parts.control.wantAck(now, true);
-        return;
-      case 'ack':
-        if (this.#aborted) return;
-        if (!this.#parts.out.confirm(item.generation)) throw new RdvError('state-lost', 'a generation that never was');
-        this.#parts.speaker.acknowledged(item, now);
-        return;
-      case 'ping':
-        this.#parts.control.answer(item.id);
-        this.#parts.control.wantAck(now, true);
-        return;
-      case 'pong':
-        this.#parts.control.answered(item.id, now, this.#parts.rtt);
-        return;
-      case 'close':
-        this.#peerEnds(reasonOf(item.code), 'peer-closes');
-        return;
-      case 'closed':
-        this.#peerEnds(reasonOf(item.code), 'peer-closed');
-        return;
-      case 'challenge':
-        this.#parts.control.wantAck(now, true);
-        this.#parts.proving.onChallenge(item.nonce);
-        return;
-      case 'proof':
-        this.#parts.proving.onProof(item.nonce, item.body);
-        return;
-    }
-  }
-
-  /** Whether the conversation ends otherwise than by both ENDs, so that the streams count no more. */
-  get #aborted(): boolean {
-    return this.#reason !== undefined && this.#reason !== 'finished';
   }
 
   #peerEnds(said: CloseReason, event: LifeEvent): void {
@@ -267,8 +263,6 @@ export class ConversationEngine implements Conversation {
     }
     this.#live(event);
   }
-
-  // Ending
 
   #abort(reason: CloseReason): void {
     if (this.#life === 'closed') return;
@@ -293,108 +287,114 @@ export class ConversationEngine implements Conversation {
     if (!accepts(lifecycle, this.#life, event)) return;
     const { to, effects } = step(lifecycle, this.#life, event, (line) => this.#log.debug(line));
     this.#life = to;
-    for (const effect of effects) this.#carryOut(effect);
+    this.#durable?.touch();
+    for (const effect of effects) this.#effects[effect]();
   }
 
-  #carryOut(effect: LifeEffect): void {
-    switch (effect) {
-      case 'await-close':
-        this.#decide('finished');
-        this.#waitForClose();
-        // One end speaks first, so that two CLOSEs seldom cross.
-        if (this.role === 'responder') this.#live('close-due');
-        break;
-      case 'send-close':
-        this.#waitForClose();
-        this.#parts.control.close(this.#code);
-        this.#parts.speaker.soon();
-        break;
-      case 'answer':
-        this.#parts.control.closed(this.#code);
-        this.#parts.speaker.now();
-        break;
-      case 'linger':
-      case 'linger-once':
-        this.#startLinger(effect === 'linger');
-        break;
-      case 'over':
-        this.#finish();
-        break;
-    }
-  }
+  readonly #effects: Readonly<Record<LifeEffect, () => void>> = {
+    'await-close': () => {
+      this.#decide('finished');
+      this.#closing.wait();
+      // One end speaks first, so that two CLOSEs seldom cross.
+      if (this.role === 'responder') this.#live('close-due');
+    },
+    'send-close': () => {
+      this.#closing.wait();
+      this.#parts.control.close(this.#code);
+      this.#parts.speaker.soon();
+    },
+    answer: () => {
+      this.#parts.control.closed(this.#code);
+      this.#parts.speaker.now();
+    },
+    linger: () => this.#closing.linger(this.#code, true),
+    'linger-once': () => this.#closing.linger(this.#code, false),
+    over: () => this.#finish(),
+  };
 
   get #code(): number {
     return closeCode(this.#reason ?? 'aborted');
   }
 
-  #waitForClose(): void {
-    this.#closeTimer?.cancel();
-    this.#closeTimer = this.#clock.schedule(CLOSE_PATIENCE_MS, () => {
-      this.#reportClosed(this.#reason ?? 'aborted');
-      this.#closeTimer = this.#clock.schedule(CLOSE_GIVE_UP_MS - CLOSE_PATIENCE_MS, () => this.#live('gave-up'));
-    });
-    this.#parts.speaker.arm();
-  }
-
-  #startLinger(cyclic: boolean): void {
-    const answers = sealAnswers(this.#parts.out, this.#code, this.#parts.bucketBytes);
-    this.#linger = new Linger(answers, this.#parts.out.queue, this.#clock, cyclic, () => this.#release());
-  }
-
   #finish(): void {
-    this.#parts.speaker.stop();
-    this.#closeTimer?.cancel();
-    this.#parts.out.wipe();
-    this.#parts.in.wipe();
-    wipe(this.#parts.sas);
-    if (!this.#linger) this.#release();
+    this.#durable?.over(this.#closing.stored);
+    this.#stop();
+    if (!this.#closing.lingering) this.#listening.close();
     this.#reportClosed(this.#reason ?? 'aborted');
   }
 
-  #release(): void {
-    this.#listening.close();
-    for (const off of this.#offStates) off();
-    this.#offStates = [];
+  #stop(): void {
+    this.#parts.speaker.stop();
+    this.#closing.cancel();
+    this.#parts.out.wipe();
+    this.#parts.in.wipe();
+    wipe(this.#parts.sas);
   }
 
-  /** Tells the peer of a wider window when that is worth a frame. */
-  #checkWindow(): void {
-    if (this.#reason) return;
-    const limit = this.#parts.receiver.limit(this.#inbox.waiting);
-    this.#starvedAt = this.#parts.receiver.starved ? this.#clock.monotonic() + BUDGET_RETRY_MS : undefined;
-    if (this.#parts.control.widen(limit, this.#parts.receiver.cumulative)) {
-      this.#parts.speaker.soon(true);
-    } else if (this.#starvedAt !== undefined) this.#parts.speaker.arm();
-  }
-
-  #onNamespace(state: Namespace['state']): void {
-    if (this.#namespaces.every((namespace) => namespace.state === 'closed')) {
-      this.#linger?.stop();
+  #onNamespace(namespace: Namespace, state: Namespace['state']): void {
+    if (this.#init.namespaces.every((namespace) => namespace.state === 'closed')) {
+      if (this.#durable?.active) {
+        void this.#suspend();
+        return;
+      }
+      this.#closing.stop();
       if (this.#life === 'closed') return;
       this.#decide('aborted');
       this.#live('abandoned');
       return;
     }
     if (this.#life === 'closed') return;
+    if (state === 'up') this.#parts.speaker.returned(namespace);
     if (state !== 'closed') this.#parts.speaker.again();
+  }
+
+  /** Stops as if the machine had been switched off. */
+  async #suspend(): Promise<void> {
+    if (this.#life === 'closed') return this.#durable?.stop();
+    this.#parts.speaker.stop();
+    this.#listening.close();
+    await this.#durable?.stop();
+    this.#decide('suspended');
+    this.#life = 'closed';
+    this.#stop();
+    this.#listening.close();
+    this.#reportClosed(this.#reason ?? 'suspended');
+  }
+
+  #durableHost(): DurableHost {
+    return {
+      clock: this.#init.clock,
+      log: this.#log,
+      parts: this.#parts,
+      life: () => this.#life,
+      reason: () => this.#reason,
+      opened: () => this.#sas.r,
+      attached: () => this.#init.namespaces.some((namespace) => namespace.state === 'up'),
+      onDurable: () => {
+        this.#inbox.deliver();
+        this.#parts.speaker.now();
+      },
+      suspend: () => this.#suspend(),
+      expire: () => this.#abort('expired'),
+    };
   }
 
   /** What the speaker sees of this end. */
   #host(): SpeakerHost {
     return {
+      clear: () => this.#durable?.clear ?? true,
+      onStep: () => this.#durable?.touch(),
       maySpeak: () => this.#life !== 'opening' || this.role === 'responder',
       awaitsClose: () => this.#life === 'closing' || this.#life === 'finishing',
       wanted: () => this.#inbox.waiting,
       generation: () => this.#parts.in.index,
-      tickAt: () => this.#starvedAt,
-      onTick: () => this.#checkWindow(),
+      tickAt: () => this.#window.starvedAt,
+      onTick: () => this.#window.check(),
       onTimeout: () => {
         if (this.#life === 'finishing') this.#live('close-due');
         else if (this.#life === 'closing') this.#parts.control.close(this.#code);
       },
-      onSilence: () => {
-        this.#states.set('unreachable');
-      },
+      onSilence: () => this.#states.set('unreachable'),
     };
   }
 }

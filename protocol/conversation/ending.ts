@@ -11,6 +11,8 @@ const CODES: Readonly<Record<CloseReason, number>> = {
   'state-lost': 3,
   'protocol-violation': 4,
   expired: 5,
+  // Never said.
+  suspended: 1,
 };
 
 /** What CLOSE and CLOSED carry. */
@@ -21,7 +23,7 @@ export function closeCode(reason: CloseReason): number {
 /** What a peer's code means here; codes unknown to this version are plain aborts. */
 export function reasonOf(code: number): CloseReason {
   const found = Object.entries(CODES).find(([, value]) => value === code)?.[0] as CloseReason | undefined;
-  return found === undefined || found === 'aborted' ? 'peer-aborted' : found;
+  return found === undefined || found === 'aborted' || found === 'suspended' ? 'peer-aborted' : found;
 }
 
 /** The error that waiting calls get. */
@@ -39,6 +41,8 @@ export function endingError(reason: CloseReason): RdvError {
       return new RdvError('state-lost', 'one end was restored from old state: start a new conversation');
     case 'protocol-violation':
       return new RdvError('protocol-violation', 'the conversation ended because an end broke the protocol');
+    case 'suspended':
+      return new RdvError('closed', 'the conversation is suspended at this end: open it again from the store');
     case 'expired':
       return new RdvError('expired', 'the conversation was idle for too long');
   }

@@ -83,10 +83,16 @@ export class FrameOpener {
   readonly #nonce = new Uint8Array(12);
   /** Most recently used first. */
   #runs: Run[] = [];
+  #freshRun = false;
 
   constructor(generationKey: Uint8Array, queue: Uint8Array) {
     this.#key = generationKey;
     this.#queue = queue;
+  }
+
+  /** Whether the frame opened last was the first of its run. */
+  get freshRun(): boolean {
+    return this.#freshRun;
   }
 
   /**
@@ -117,6 +123,7 @@ export class FrameOpener {
       return undefined;
     }
     entry.window.take(n);
+    this.#freshRun = at < 0;
     if (at !== 0) this.#promote(at, entry);
     return plaintext;
   }

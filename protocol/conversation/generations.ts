@@ -30,7 +30,8 @@ export interface Generation {
   readonly queue: Uint8Array;
 }
 
-function generation(index: number, chain: Uint8Array, key: Uint8Array): Generation {
+/** A generation from what a store kept of it; `chain` and `key` (32 bytes each) are taken over. */
+export function generation(index: number, chain: Uint8Array, key: Uint8Array): Generation {
   return { index, chain, key, queue: derive(chain, QUEUE_LABEL, QUEUE_BYTES) };
 }
 
@@ -58,6 +59,13 @@ export interface GenerationLimits {
 
 export const DEFAULT_LIMITS: GenerationLimits = { frames: GENERATION_FRAMES, ms: GENERATION_SECONDS * 1000 };
 
+/** What a resumed sender knows of its current generation. */
+export interface GenerationAge {
+  readonly ageMs: number;
+  /** Whether the peer had seen it. */
+  readonly confirmed: boolean;
+}
+
 /** The sending side of a direction. */
 export class SendGenerations {
   readonly #limits: GenerationLimits;
@@ -68,13 +76,23 @@ export class SendGenerations {
   #since: number;
   #confirmed = false;
 
-  constructor(first: Generation, limits: GenerationLimits, clock: Clock, random: Random) {
+  constructor(first: Generation, limits: GenerationLimits, clock: Clock, random: Random, age?: GenerationAge) {
     this.#current = first;
     this.#limits = limits;
     this.#clock = clock;
     this.#random = random;
     this.#sealer = new FrameSealer(first.key, first.queue, random(RUN_BYTES));
-    this.#since = clock.monotonic();
+    this.#since = clock.monotonic() - (age?.ageMs ?? 0);
+    this.#confirmed = age?.confirmed ?? false;
+  }
+
+  /** To be stored; not to be kept. */
+  get current(): Generation {
+    return this.#current;
+  }
+
+  get age(): GenerationAge {
+    return { ageMs: this.#clock.monotonic() - this.#since, confirmed: this.#confirmed };
   }
 
   get index(): number {
@@ -96,9 +114,9 @@ export class SendGenerations {
     return index <= this.#current.index;
   }
 
-  /** Steps if it is due and possible; called before a frame is composed. */
-  step(): void {
-    if (!this.#confirmed || !this.#due()) return;
+  /** Steps if it is due and possible; called before a frame is composed. @returns whether it did */
+  step(): boolean {
+    if (!this.#confirmed || !this.#due()) return false;
     const passed = this.#current;
     this.#current = nextGeneration(passed);
     this.#sealer.wipe();
@@ -106,6 +124,7 @@ export class SendGenerations {
     this.#since = this.#clock.monotonic();
     this.#confirmed = false;
     wipeGeneration(passed);
+    return true;
   }
 
   /** A new array: the frame, for `queue`. */
@@ -138,8 +157,18 @@ export class ReceiveGenerations {
     this.#nextOpener = new FrameOpener(this.#next.key, this.#next.queue);
   }
 
+  /** To be stored; not to be kept. */
+  get current(): Generation {
+    return this.#current;
+  }
+
   get index(): number {
     return this.#current.index;
+  }
+
+  /** Whether the frame opened last was the first of its run: the peer stepped, or has been restarted. */
+  get freshRun(): boolean {
+    return this.#currentOpener.freshRun;
   }
 
   /** The queues to listen on: of the current generation and of the next. */

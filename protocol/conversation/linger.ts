@@ -3,7 +3,7 @@
  * frames sealed before the keys were wiped, so that a peer who slept through the end learns of it. Two ends never
  * linger in this way at once, or they would answer each other for ever: see lifecycle.ts.
  */
-import { CLOSED_ANSWER_SECONDS, CLOSED_ANSWERS } from '../core/constants.js';
+import { CLOSED_ANSWERS } from '../core/constants.js';
 import type { Clock, Timer } from '../core/ports.js';
 import type { Namespace } from '../namespace/port.js';
 import type { SendGenerations } from './generations.js';
@@ -32,16 +32,22 @@ export class Linger {
 
   /**
    * @param answers sealed frames, in order @param queue where they go
-   * @param cyclic whether they are used again and again, or once
+   * @param how whether they are used again and again, or once; and for how long, in milliseconds
    * @param onOver called once, after 24 hours or when they are used up
    */
-  constructor(answers: readonly Uint8Array[], queue: Uint8Array, clock: Clock, cyclic: boolean, onOver: () => void) {
+  constructor(
+    answers: readonly Uint8Array[],
+    queue: Uint8Array,
+    clock: Clock,
+    how: { readonly cyclic: boolean; readonly ms: number },
+    onOver: () => void,
+  ) {
     this.#answers = answers;
     this.#queue = queue;
     this.#clock = clock;
-    this.#cyclic = cyclic;
+    this.#cyclic = how.cyclic;
     this.#onOver = onOver;
-    this.#timer = clock.schedule(CLOSED_ANSWER_SECONDS * 1000, () => this.stop());
+    this.#timer = clock.schedule(how.ms, () => this.stop());
   }
 
   /** A frame came from `namespace`: whatever it is, it cannot be read any more. */

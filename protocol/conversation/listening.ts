@@ -1,19 +1,24 @@
 /** The subscriptions of one end: the queues of the current and the next generation, on every namespace. SPEC §7. */
 import type { Logger } from '../core/ports.js';
-import type { Namespace, Subscription } from '../namespace/port.js';
+import type { Namespace, NamespaceState, Subscription } from '../namespace/port.js';
 
-export type QueueListener = (from: Namespace, generation: number, frame: Uint8Array) => void;
+export interface QueueListener {
+  onFrame(from: Namespace, generation: number, frame: Uint8Array): void;
+  onState(namespace: Namespace, state: NamespaceState): void;
+}
 
 export class Listening {
   readonly #namespaces: readonly Namespace[];
-  readonly #onFrame: QueueListener;
+  readonly #listener: QueueListener;
   readonly #log: Logger;
+  readonly #offStates: (() => void)[];
   readonly #held = new Map<number, Subscription[]>();
 
-  constructor(namespaces: readonly Namespace[], onFrame: QueueListener, log: Logger) {
+  constructor(namespaces: readonly Namespace[], log: Logger, listener: QueueListener) {
     this.#namespaces = namespaces;
-    this.#onFrame = onFrame;
+    this.#listener = listener;
     this.#log = log;
+    this.#offStates = namespaces.map((namespace) => namespace.onState((state) => listener.onState(namespace, state)));
   }
 
   /**
@@ -45,7 +50,7 @@ export class Listening {
   }
 
   #listen(namespace: Namespace, queue: Uint8Array, generation: number): Subscription {
-    const subscription = namespace.subscribe(queue, (frame) => this.#onFrame(namespace, generation, frame));
+    const subscription = namespace.subscribe(queue, (frame) => this.#listener.onFrame(namespace, generation, frame));
     subscription.ready.catch((error: unknown) => {
       this.#log.debug('a queue cannot be listened to', { namespace: namespace.name, reason: String(error) });
     });
@@ -56,5 +61,6 @@ export class Listening {
   close(): void {
     for (const subscriptions of this.#held.values()) for (const subscription of subscriptions) subscription.close();
     this.#held.clear();
+    for (const off of this.#offStates.splice(0)) off();
   }
 }

@@ -1,6 +1,8 @@
 /**
- * Which namespace to send on, SPEC §7 (roaming): the one over which the peer was last heard, else the preferred one;
- * another live one when it is down or stays silent. Listening is not decided here: frames are taken from all.
+ * Which namespace to send on, SPEC §7.5 (roaming). They rank: the one of the handshake first, then as given. The peer
+ * is followed to where it speaks, unless the better one carried a frame within the last second; when the current one
+ * is down or stays silent the next live one is taken; a better one that is up again is tried by PING, and taken back
+ * when that is answered. Listening is not decided here: frames are taken from all.
  */
 import { LINK_MESSAGE_MAX_BYTES } from '../core/constants.js';
 import type { Namespace } from '../namespace/port.js';
@@ -9,41 +11,70 @@ import type { Namespace } from '../namespace/port.js';
 const PENDING_MAX = 64;
 /** Unanswered waits in a row before another path is tried. */
 const PATIENCE = 2;
+/** A namespace over which the peer was heard so recently is not left for a lesser one. */
+const FRESH_MS = 1000;
+/** A better namespace that does not answer is tried again so often, while there is something to say. */
+const PROBE_MS = 30_000;
+/** Ids of these PINGs lie apart from those that the conversation counts. */
+const PROBE_ID = 0x8000_0000;
+
+interface Way {
+  readonly namespace: Namespace;
+  pending: number;
+  heardAt: number;
+  /** When it was tried last. */
+  probedAt: number;
+  /** Id of the last PING over it. */
+  probeId: number | undefined;
+}
 
 export class Path {
-  readonly #namespaces: readonly Namespace[];
-  readonly #pending = new Map<Namespace, number>();
+  /** Best first. */
+  readonly #ways: readonly Way[];
   readonly #onPassed: () => void;
-  #current: Namespace;
+  #current: Way;
   #silent = 0;
+  #probes = 0;
 
   /** @param onPassed called when a namespace has passed a frame on, or refused it */
   constructor(namespaces: readonly Namespace[], preferred: Namespace | undefined, onPassed: () => void) {
-    this.#namespaces = namespaces;
-    this.#current = preferred ?? namespaces[0]!;
+    const ranked = preferred ? [preferred, ...namespaces.filter((namespace) => namespace !== preferred)] : namespaces;
+    const never = Number.NEGATIVE_INFINITY;
+    this.#ways = ranked.map((namespace) => {
+      return { namespace, pending: 0, heardAt: never, probedAt: never, probeId: undefined };
+    });
+    this.#current = this.#ways[0]!;
     this.#onPassed = onPassed;
   }
 
   /** The namespace to send on now, or undefined while all are down. */
   get live(): Namespace | undefined {
-    if (this.#current.state !== 'up') this.#rotate();
-    return this.#current.state === 'up' ? this.#current : undefined;
+    if (!isUp(this.#current)) this.#rotate();
+    return isUp(this.#current) ? this.#current.namespace : undefined;
   }
 
   /** Largest frame on the current path. */
   get maxFrameBytes(): number {
-    return Math.min(LINK_MESSAGE_MAX_BYTES, this.#current.maxFrameBytes);
+    return Math.min(LINK_MESSAGE_MAX_BYTES, this.#current.namespace.maxFrameBytes);
   }
 
   /** Whether the current namespace takes more data. */
   get room(): boolean {
-    return (this.#pending.get(this.#current) ?? 0) < PENDING_MAX;
+    return this.#current.pending < PENDING_MAX;
   }
 
   /** A valid frame came over `namespace`. */
-  heard(namespace: Namespace): void {
+  heard(namespace: Namespace, now: number): void {
     this.#silent = 0;
-    if (namespace !== this.#current && namespace.state === 'up') this.#current = namespace;
+    if (namespace === this.#current.namespace) {
+      this.#current.heardAt = now;
+      return;
+    }
+    const way = this.#way(namespace);
+    if (!way) return;
+    way.heardAt = now;
+    const better = this.#ways.indexOf(way) < this.#ways.indexOf(this.#current);
+    if (isUp(way) && (better || now - this.#current.heardAt >= FRESH_MS)) this.#current = way;
   }
 
   /** No answer in time. */
@@ -51,11 +82,50 @@ export class Path {
     if (++this.#silent % PATIENCE === 0) this.#rotate();
   }
 
+  /** `namespace` came up. */
+  returned(namespace: Namespace): void {
+    const way = this.#way(namespace);
+    if (way) way.probedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A better namespace than the current one that should be tried now, if there is one. */
+  probe(now: number): Namespace | undefined {
+    if (this.#current === this.#ways[0]) return undefined;
+    for (const way of this.#ways) {
+      if (way === this.#current) return undefined;
+      if (!isUp(way) || now - way.probedAt < PROBE_MS) continue;
+      way.probedAt = now;
+      return way.namespace;
+    }
+    return undefined;
+  }
+
+  /** Id of the PING that tries `namespace`. */
+  probeId(namespace: Namespace): number {
+    const id = PROBE_ID + this.#probes++;
+    const way = this.#way(namespace);
+    if (way) way.probeId = id;
+    return id;
+  }
+
+  /** @returns whether PONG(id) answers such a PING; then that namespace is taken */
+  carried(id: number): boolean {
+    if (id < PROBE_ID) return false;
+    const way = this.#ways.find(({ probeId }) => probeId === id);
+    if (way && isUp(way) && this.#ways.indexOf(way) < this.#ways.indexOf(this.#current)) this.#current = way;
+    return way !== undefined;
+  }
+
+  #way(namespace: Namespace): Way | undefined {
+    return this.#ways.find((way) => way.namespace === namespace);
+  }
+
+  /** From a silent one to the next; from one that is down to the best. */
   #rotate(): void {
-    const from = this.#namespaces.indexOf(this.#current);
-    for (let i = 1; i <= this.#namespaces.length; i++) {
-      const candidate = this.#namespaces[(from + i) % this.#namespaces.length]!;
-      if (candidate.state === 'up') {
+    const from = isUp(this.#current) ? this.#ways.indexOf(this.#current) + 1 : 0;
+    for (let i = 0; i < this.#ways.length; i++) {
+      const candidate = this.#ways[(from + i) % this.#ways.length]!;
+      if (isUp(candidate)) {
         this.#current = candidate;
         return;
       }
@@ -64,11 +134,17 @@ export class Path {
 
   /** Sends on `namespace`; what it refuses is made up for by resending. */
   send(namespace: Namespace, queue: Uint8Array, frame: Uint8Array): void {
-    this.#pending.set(namespace, (this.#pending.get(namespace) ?? 0) + 1);
+    const way = this.#way(namespace);
+    if (!way) return;
+    way.pending++;
     const done = (): void => {
-      this.#pending.set(namespace, (this.#pending.get(namespace) ?? 1) - 1);
+      way.pending--;
       this.#onPassed();
     };
     namespace.send(queue, frame).then(done, done);
   }
+}
+
+function isUp(way: Way): boolean {
+  return way.namespace.state === 'up';
 }

@@ -26,6 +26,22 @@ interface Ready {
   readonly end: number;
 }
 
+/** What is told to whoever stores what has arrived: enough to arrive at the same state again. */
+export interface ReceiverWatcher {
+  /** A piece of a message, until its message has been taken; `bytes` is a view. */
+  kept(start: number, bytes: Uint8Array, mark: boolean): void;
+  /** END. */
+  ended(at: number): void;
+}
+
+/** What a store kept of a receiver. */
+export interface StoredReceiver {
+  /** Everything below was delivered. */
+  readonly delivered: number;
+  readonly pieces: readonly { readonly start: number; readonly bytes: Uint8Array; readonly mark: boolean }[];
+  readonly endAt: number | undefined;
+}
+
 export class StreamReceiver {
   readonly #budget: ReceiveBudget;
   /** Everything below has arrived. */
@@ -46,8 +62,23 @@ export class StreamReceiver {
   #ended = false;
   #endAt: number | undefined;
 
-  constructor(budget: ReceiveBudget) {
+  watcher: ReceiverWatcher | undefined;
+
+  constructor(budget: ReceiveBudget, stored?: StoredReceiver) {
     this.#budget = budget;
+    if (!stored) return;
+    this.#next = stored.delivered;
+    this.#taken = stored.delivered;
+    this.#limit = Number.MAX_SAFE_INTEGER;
+    for (const { start, bytes, mark } of stored.pieces) this.data(start, bytes, mark);
+    if (stored.endAt !== undefined) this.end(stored.endAt);
+    this.#limit = this.#taken + WINDOW_BYTES;
+    if (this.#next > this.#limit) this.#reserved = budget.take(LONG_RESERVE);
+  }
+
+  /** Position after the message taken last. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Position below which everything has arrived. */
@@ -63,6 +94,11 @@ export class StreamReceiver {
   /** Whether a long message waits for the node's budget: ask `limit` again later. */
   get starved(): boolean {
     return this.#starved;
+  }
+
+  /** Position after the message that `take` would give. */
+  get readyEnd(): number | undefined {
+    return this.#ready[this.#readyHead]?.end;
   }
 
   get readyCount(): number {
@@ -120,6 +156,7 @@ export class StreamReceiver {
     if (this.#endAt !== undefined && this.#endAt !== offset) throw violation('END in two places');
     if (this.#next > offset && !this.#ended) throw violation('END before the end');
     if (this.#pieces.some((piece) => piece.end > offset)) throw violation('data after END');
+    if (this.#endAt === undefined) this.watcher?.ended(offset);
     this.#endAt = offset;
     return this.#drain();
   }
@@ -132,6 +169,7 @@ export class StreamReceiver {
       this.#keep(piece);
       return false;
     }
+    if (this.watcher) this.#tell(this.watcher, piece);
     this.#append(piece);
     if (this.#pieces.length > 0 || this.#endAt !== undefined) this.#drain();
     return true;
@@ -150,7 +188,14 @@ export class StreamReceiver {
     const room = 2 * (this.#limit - this.#next);
     if (this.#pieces.length >= PIECES_MAX || this.#pieceBytes + piece.bytes.length > room) return;
     this.#pieces.splice(low, 0, { ...piece, bytes: copyOf(piece.bytes) });
+    this.watcher?.kept(piece.start, piece.bytes, piece.mark);
     this.#pieceBytes += piece.bytes.length;
+  }
+
+  /** Of what overlaps only the news is told, so that a peer cannot make it grow. */
+  #tell(watcher: ReceiverWatcher, { start, bytes, mark }: Piece): void {
+    const skip = this.#next - start;
+    if (skip <= bytes.length) watcher.kept(this.#next, skip === 0 ? bytes : bytes.subarray(skip), mark);
   }
 
   #drain(): boolean {

@@ -2,8 +2,10 @@
 
 const MIN_RTO_MS = 200;
 const INITIAL_RTO_MS = 1000;
-/** An end that sleeps is asked seldom: what was sent waits in its queue anyway. */
+/** An end that sleeps is asked seldom: what was sent waits in its queue anyway, and it speaks up when it wakes. */
 const MAX_RTO_MS = 60_000;
+const ASLEEP_WAITS = 120;
+const ASLEEP_RTO_MS = 900_000;
 
 export class RttEstimate {
   #smoothed: number | undefined;
@@ -44,7 +46,7 @@ export class RttEstimate {
   get timeoutMs(): number {
     const base =
       this.#smoothed === undefined ? INITIAL_RTO_MS : Math.max(MIN_RTO_MS, this.#smoothed + 4 * this.#variation);
-    return Math.min(MAX_RTO_MS, base * 2 ** Math.min(this.#backoff, 16));
+    return Math.min(this.#backoff > ASLEEP_WAITS ? ASLEEP_RTO_MS : MAX_RTO_MS, base * 2 ** Math.min(this.#backoff, 16));
   }
 
   /** Milliseconds after which something overtaken by later acknowledgements counts as lost (as in RFC 9002 §6.1.2). */

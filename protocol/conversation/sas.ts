@@ -38,3 +38,21 @@ export function shortAuthString(channelBinding: Uint8Array, r: Uint8Array): Shor
     emoji: emoji.join(' '),
   };
 }
+
+/** The string of one end: known to the responder at once, to the publisher after OPEN. */
+export class KnownSas {
+  readonly #channelBinding: Uint8Array;
+  r: Uint8Array | undefined;
+  shown: ShortAuthString | undefined;
+
+  constructor(channelBinding: Uint8Array, r: Uint8Array | undefined) {
+    this.#channelBinding = channelBinding;
+    if (r) this.know(r);
+  }
+
+  /** @param r 32 bytes, copied */
+  know(r: Uint8Array): void {
+    this.r = r.slice();
+    this.shown = shortAuthString(this.#channelBinding, r);
+  }
+}

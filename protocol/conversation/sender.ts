@@ -7,6 +7,7 @@
 import { END_POSITIONS, MARK_POSITIONS, WINDOW_BYTES } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import { type AckItem, DATA_HEADER_BYTES, END_ITEM_BYTES, type ItemWriter } from './items.js';
+import type { Outgoing, Segment, SenderWatcher, StoredSender } from './outgoing.js';
 import type { RttEstimate } from './rtt.js';
 
 /** What an application may have waiting; it should await `send()`. */
@@ -17,27 +18,6 @@ const CONGESTION_MAX = 1024 * 1024;
 /** A frame counts as overtaken when one sent so many frames later has arrived (RFC 9002 §6.1.1). */
 const OVERTAKEN_FRAMES = 3;
 const MAX_DATA_BYTES = 0xffff;
-
-interface Outgoing {
-  readonly start: number;
-  /** Position after the mark, or after END. */
-  readonly end: number;
-  /** Undefined for END. */
-  readonly bytes: Uint8Array | undefined;
-  readonly resolve: () => void;
-  readonly reject: (error: RdvError) => void;
-}
-
-interface Segment {
-  start: number;
-  end: number;
-  readonly of: Outgoing;
-  sentAt: number;
-  /** Number of the frame that carried it last. */
-  frame: number;
-  lost: boolean;
-  resent: boolean;
-}
 
 export class StreamSender {
   readonly #rtt: RttEstimate;
@@ -62,19 +42,58 @@ export class StreamSender {
   #threshold = CONGESTION_MAX;
   #recoverUntil = -1;
   #lossDeadline: number | undefined;
+  /** After a restart: up to here the peer may have heard already, and nothing new is said. */
+  #known = 0;
+  #ceiling = Number.POSITIVE_INFINITY;
+  watcher: SenderWatcher | undefined;
 
-  constructor(rtt: RttEstimate) {
+  constructor(rtt: RttEstimate, stored?: StoredSender) {
     this.#rtt = rtt;
+    if (!stored) return;
+    const { base, limit, messages, ended } = stored;
+    this.#acked = base;
+    this.#next = base;
+    this.#written = base;
+    this.#limit = limit;
+    for (const bytes of messages) {
+      this.#queuedBytes += bytes?.length ?? 0;
+      const done = this.#queue(bytes, bytes ? bytes.length + MARK_POSITIONS : END_POSITIONS);
+      done.catch(() => {});
+      if (!bytes) this.resumedEnd = done;
+    }
+    this.#known = this.#written;
+    this.#ceiling = this.#written;
+    this.#ending = ended || (messages.length > 0 && messages.at(-1) === undefined);
   }
 
-  /** Whether anything was sent and not acknowledged. */
+  /** The peer has shown what it has: new messages may follow the old ones. */
+  release(): void {
+    this.#ceiling = Number.POSITIVE_INFINITY;
+  }
+
+  get acked(): number {
+    return this.#acked;
+  }
+
+  /** Where the first message begins that is not wholly acknowledged. */
+  get base(): number {
+    return this.#messages[this.#head]?.start ?? this.#written;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Resolves when END, which a restart left unacknowledged, is acknowledged. */
+  readonly resumedEnd: Promise<void> | undefined;
+
   get outstanding(): boolean {
     return this.#segments.length > 0;
   }
 
   /** Whether there is something to send that only the peer's window holds back. */
   get windowClosed(): boolean {
-    return this.#segments.length === 0 && this.#next < this.#written && !this.#roomFor(this.#messages[this.#cursor]);
+    return this.#segments.length === 0 && this.#next < this.#end && !this.#roomFor(this.#messages[this.#cursor]);
   }
 
   get ended(): boolean {
@@ -104,10 +123,11 @@ export class StreamSender {
   }
 
   #queue(bytes: Uint8Array | undefined, positions: number): Promise<void> {
+    const start = this.#written;
+    this.#written += positions;
     return new Promise((resolve, reject) => {
-      const start = this.#written;
-      this.#written += positions;
       this.#messages.push({ start, end: this.#written, bytes, resolve, reject });
+      this.watcher?.queued(start, bytes);
     });
   }
 
@@ -115,7 +135,11 @@ export class StreamSender {
   get sendable(): boolean {
     const allowed = this.#rtt.backoff > 0 ? 1 : this.#congestion;
     if (this.#inFlight >= allowed) return false;
-    return this.#lostCount > 0 || (this.#next < this.#written && this.#roomFor(this.#messages[this.#cursor]));
+    return this.#lostCount > 0 || (this.#next < this.#end && this.#roomFor(this.#messages[this.#cursor]));
+  }
+
+  get #end(): number {
+    return Math.min(this.#written, this.#ceiling);
   }
 
   #roomFor(message: Outgoing | undefined): boolean {
@@ -157,7 +181,7 @@ export class StreamSender {
   }
 
   #fillNew(writer: ItemWriter, now: number): void {
-    while (this.#next < this.#written) {
+    while (this.#next < this.#end) {
       const message = this.#messages[this.#cursor]!;
       const start = this.#next;
       const end = this.#write(writer, message, start, Math.min(message.end, this.#limit));
@@ -193,9 +217,10 @@ export class StreamSender {
    */
   acknowledge(ack: AckItem, now: number, maxFrameBytes: number): boolean {
     const highest = ack.ranges.at(-1)?.end ?? ack.cumulative;
-    if (highest > this.#next) {
+    if (highest > Math.max(this.#next, this.#known)) {
       throw new RdvError('state-lost', 'the peer acknowledged what was never sent: one end runs on old state');
     }
+    if (highest > this.#next) this.#remember(highest, now);
     const limit = ack.cumulative + ack.window;
     const widened = limit > this.#limit;
     if (widened) this.#limit = limit;
@@ -210,6 +235,19 @@ export class StreamSender {
       this.findLost(now, maxFrameBytes);
     }
     return taken > 0 || widened;
+  }
+
+  /** The peer has heard up to `highest` before a restart of this end: as if all of that had been sent and lost. */
+  #remember(highest: number, now: number): void {
+    while (this.#next < highest) {
+      const of = this.#messages[this.#cursor]!;
+      const dataEnd = of.start + (of.bytes?.length ?? 0);
+      const end = highest > dataEnd ? of.end : highest;
+      this.#segments.push({ start: this.#next, end, of, sentAt: now, frame: this.#frame, lost: true, resent: true });
+      this.#lostCount++;
+      this.#next = end;
+      if (end === of.end) this.#cursor++;
+    }
   }
 
   /** Takes acknowledged segments out. @returns how many positions they held */
@@ -272,6 +310,7 @@ export class StreamSender {
       this.#head++;
       this.#queuedBytes -= message.bytes?.length ?? 0;
       message.resolve();
+      this.watcher?.settled(message.start, message.bytes);
     }
     if (this.#head > 64 && this.#head * 2 > this.#messages.length) {
       this.#messages = this.#messages.slice(this.#head);

@@ -22,6 +22,10 @@ const ACK_TURNS = 6;
 
 /** What the speaker asks of the conversation. */
 export interface SpeakerHost {
+  /** Whether all that a frame could tell of is durable; if not, the speaker is woken when it is. */
+  clear(): boolean;
+  /** A new generation: it has to be durable before a frame of it leaves. */
+  onStep(): void;
   /** Whether frames may be sent at all: a publisher waits for the responder's first. */
   maySpeak(): boolean;
   /** Whether an answer is awaited besides those to the stream and to control's items: a CLOSE is under way. */
@@ -86,7 +90,7 @@ export class Speaker {
   /** Speaks at once, as long as there is something to say and the carrier takes it. */
   now(): void {
     if (this.#stopped) return;
-    while (this.#host.maySpeak() && this.#due && this.#transmit());
+    while (this.#host.clear() && this.#host.maySpeak() && this.#due && this.#transmit());
     this.arm();
   }
 
@@ -101,7 +105,7 @@ export class Speaker {
   /** A valid frame came over `from`. */
   heard(from: Namespace, now: number): void {
     this.#silentSince = now;
-    this.#path.heard(from);
+    this.#path.heard(from, now);
     this.#parts.rtt.answered();
   }
 
@@ -155,7 +159,10 @@ export class Speaker {
     const namespace = this.#path.live;
     if (!namespace) return false;
     const now = clock.monotonic();
-    out.step();
+    if (out.step()) {
+      this.#host.onStep();
+      if (!this.#host.clear()) return false;
+    }
     if (out.blocked || sender.windowClosed) control.ping(now);
     const limit = this.#path.maxFrameBytes - FRAME_OVERHEAD_BYTES;
     const writer = this.#writer;
@@ -165,7 +172,27 @@ export class Speaker {
     if (writer.length === 0) return false;
     const frame = out.seal(writer.padded(bucketBytes));
     this.#path.send(namespace, out.queue, frame);
+    const better = this.#path.probe(now);
+    if (better) this.#probe(better, bucketBytes);
     return true;
+  }
+
+  /** Asks over a better namespace whether it carries; the answer may come over any. */
+  #probe(namespace: Namespace, bucketBytes: number): void {
+    const writer = this.#writer;
+    writer.reset(LINK_MESSAGE_MAX_BYTES);
+    writer.ping(this.#path.probeId(namespace));
+    this.#path.send(namespace, this.#parts.out.queue, this.#parts.out.seal(writer.padded(bucketBytes)));
+  }
+
+  /** A PONG: measures the round trip, or shows that a namespace carries. */
+  pong(id: number, now: number): void {
+    if (!this.#path.carried(id)) this.#parts.control.answered(id, now, this.#parts.rtt);
+  }
+
+  /** `namespace` came up: if it is a better one, it is tried with the next frame. */
+  returned(namespace: Namespace): void {
+    this.#path.returned(namespace);
   }
 
   #onAlarm(): void {
