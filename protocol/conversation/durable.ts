@@ -199,7 +199,7 @@ export class Durable implements Durability {
     this.#handed = { message, end };
   }
 
-  /** Nothing of a publisher's end that was never activated stays. The closed end keeps its answers, if it has any. */
+  /** It has ended. @param closing the answers that a closed end goes on giving, if it does */
   over(closing?: StoredClosing): void {
     this.#hour?.cancel();
     this.#over = true;
