@@ -20,6 +20,7 @@ interface Waiting {
 export class Requests {
   readonly #clock: Clock;
   readonly #onLate: () => void;
+  readonly #taken: (request: number) => boolean;
   readonly #waiting = new Map<number, Waiting>();
   readonly #line: Waiting[] = [];
   /** Requests since which the oldest unanswered one is watched. */
@@ -27,10 +28,14 @@ export class Requests {
   #limit = 0;
   #last = 0;
 
-  /** @param onLate called when an answer is overdue */
-  constructor(clock: Clock, onLate: () => void) {
+  /**
+   * @param onLate called when an answer is overdue
+   * @param taken whether a number still means something else: a look-up that stays open, say
+   */
+  constructor(clock: Clock, onLate: () => void, taken: (request: number) => boolean = () => false) {
     this.#clock = clock;
     this.#onLate = onLate;
+    this.#taken = taken;
   }
 
   /** The peer's limit, from its HELLO: from now on requests go out. */
@@ -78,7 +83,7 @@ export class Requests {
       const next = this.#line.shift();
       if (!next) return;
       do this.#last = (this.#last % 0xffff) + 1;
-      while (this.#waiting.has(this.#last));
+      while (this.#waiting.has(this.#last) || this.#taken(this.#last));
       const request = this.#last;
       this.#waiting.set(request, next);
       if (this.#waiting.size === 1) this.#watch();

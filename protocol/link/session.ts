@@ -94,8 +94,10 @@ class LinkSession implements LinkPeer {
     this.#lastTraffic = clock.monotonic();
     this.#frames = new TokenBucket(clock, options.metering?.frames ?? FRAMES);
     this.#bytes = new TokenBucket(clock, options.metering?.bytes ?? BYTES);
-    this.#requests = new Requests(clock, () =>
-      this.close(new RdvError('timeout', 'the other end of the link no longer answers')),
+    this.#requests = new Requests(
+      clock,
+      () => this.close(new RdvError('timeout', 'the other end of the link no longer answers')),
+      (request) => this.#watches.has(request),
     );
     this.#lookups = new LookupTable((frame) => this.#channel.send(frame));
     this.opened = new Promise((resolve, reject) => {

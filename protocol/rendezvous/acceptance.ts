@@ -6,7 +6,7 @@
  */
 import { toHex, wipe } from '../core/bytes.js';
 import { KEY_BYTES, RESPONSES_PER_PREKEY, UNCONFIRMED_MAX, UNCONFIRMED_MIN_AGE_SECONDS } from '../core/constants.js';
-import type { RefusalReason } from '../core/errors.js';
+import { type RefusalReason, toRdvError } from '../core/errors.js';
 import { step } from '../core/machine.js';
 import type { StoreWrite, Surroundings } from '../core/ports.js';
 import type { HandshakeState } from '../noise/handshake-state.js';
@@ -169,13 +169,24 @@ export class Acceptance {
     if (this.#state.accepted >= limit) return 'full';
     if ((this.#perPrekey.get(prekey) ?? 0) >= RESPONSES_PER_PREKEY) return 'busy';
     if (this.#init.isBusy()) return 'busy';
-    if (this.#init.admit && !this.#init.admit({ hello: request.hello })) return 'policy';
+    if (!this.#admits(request.hello)) return 'policy';
     if (this.#unconfirmed.size < UNCONFIRMED_MAX) return undefined;
     const forgotten = this.#forgettable();
     if (forgotten === undefined) return 'busy';
     writes.push(this.#drop(forgotten)!);
     this.#init.onForgotten(forgotten);
     return undefined;
+  }
+
+  /** The application's word. One that throws has not said yes. */
+  #admits(hello: Uint8Array | undefined): boolean {
+    if (!this.#init.admit) return true;
+    try {
+      return this.#init.admit({ hello });
+    } catch (error) {
+      this.#init.log.error('"admit" threw: the responder is turned away', { code: toRdvError(error).code });
+      return false;
+    }
   }
 
   /** Only an unlimited publication forgets, and only what had a minute to be confirmed. */

@@ -108,6 +108,20 @@ describe('publish and respond', () => {
     await expect(rig.settle(rig.respond({ noWait: true }))).rejects.toMatchObject({ code: 'not-published' });
   });
 
+  it('turn away when the application has no answer, and go on', async () => {
+    const rig = new Rig();
+    let broken = true;
+    await rig.publish({
+      admit: () => {
+        if (broken) throw new Error('the desk is on fire');
+        return true;
+      },
+    });
+    await expect(rig.settle(rig.respond())).rejects.toMatchObject({ reason: 'policy' });
+    broken = false;
+    await rig.settle(rig.respond());
+  });
+
   it('say that nobody has published, at once with noWait, in time without', async () => {
     const rig = new Rig();
     const started = rig.clock.now();
