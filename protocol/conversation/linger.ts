@@ -10,6 +10,9 @@ import type { SendGenerations } from './generations.js';
 import { CLOSE_ITEM_BYTES, ItemWriter } from './items.js';
 
 const SPACING_MS = 1000;
+/** Closed ends that linger at once in one node (one clock is one node); beyond that the oldest rests for good. */
+export const LINGERING_MAX = 2048;
+const lingering = new WeakMap<Clock, Set<Linger>>();
 
 /** Frames that say CLOSED(code), with consecutive numbers: what the keys are used for last. */
 export function sealAnswers(out: SendGenerations, code: number, bucketBytes: number): Uint8Array[] {
@@ -48,6 +51,16 @@ export class Linger {
     this.#cyclic = how.cyclic;
     this.#onOver = onOver;
     this.#timer = clock.schedule(how.ms, () => this.stop());
+    this.#join();
+  }
+
+  #join(): void {
+    const all = lingering.get(this.#clock) ?? new Set<Linger>();
+    lingering.set(this.#clock, all);
+    all.add(this);
+    if (all.size <= LINGERING_MAX) return;
+    const [oldest] = all;
+    oldest?.stop();
   }
 
   /** A frame came from `namespace`: whatever it is, it cannot be read any more. */
@@ -65,6 +78,7 @@ export class Linger {
   stop(): void {
     if (this.#over) return;
     this.#over = true;
+    lingering.get(this.#clock)?.delete(this);
     this.#timer.cancel();
     this.#onOver();
   }
