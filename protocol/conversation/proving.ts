@@ -107,7 +107,7 @@ export class Proving {
       return;
     }
     // Too many questions are left unanswered: an honest peer asks again.
-    if (!this.#rate.take()) return;
+    if (this.#rate.take() > 0) return;
     this.#asked = kept;
     this.#answer = undefined;
     this.#signing = true;

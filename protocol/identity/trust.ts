@@ -5,7 +5,7 @@
 import { assertBytes, equalBytes } from '../core/bytes.js';
 import { HASH_BYTES } from '../core/constants.js';
 import { InvalidArgumentError } from '../core/errors.js';
-import { IdentityError, type TrustInfo, type TrustPolicy } from './api.js';
+import { IdentityError, type PublicIdentity, type TrustInfo, type TrustPolicy } from './api.js';
 import type { Presented } from './presented.js';
 import { publicIdentity } from './spki.js';
 
@@ -66,7 +66,13 @@ async function certified({ key, chain }: Presented, policy: TrustPolicy, now: nu
   if (!verdict.ok) throw new IdentityError(verdict.reason, verdict.message);
   const { name, issuer, notBefore, notAfter } = verdict;
   // Compared as keys: a certificate may spell its key in another way.
-  if (!equalBytes(publicIdentity(verdict.spki).fingerprint, key.fingerprint)) {
+  let certifiedKey: PublicIdentity;
+  try {
+    certifiedKey = publicIdentity(verdict.spki);
+  } catch (cause) {
+    throw new IdentityError('unsupported-algorithm', 'the certificate has a key of another kind', { cause });
+  }
+  if (!equalBytes(certifiedKey.fingerprint, key.fingerprint)) {
     throw new IdentityError('wrong-key', 'the certificate is that of another key');
   }
   const { fingerprint, kind } = key;
