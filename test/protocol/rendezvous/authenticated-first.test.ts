@@ -15,7 +15,7 @@ import { checkPut, type RecordEnvelope } from '@rdv/protocol/record/envelope';
 import { epochOf, TagSecret } from '@rdv/protocol/tag/derived';
 import { describe, expect, it } from 'vitest';
 import { testOwner } from '../../contract/records.js';
-import { certificateOf, certificates, counting, newSigner, SIGNERS, tagOf } from './identity-rig.js';
+import { certificateOf, certificates, counting, newSigner, patiently, SIGNERS, tagOf } from './identity-rig.js';
 import { acceptedBy, Rig, random } from './rig.js';
 
 /** Everything that is put and sent through the hub. */
@@ -93,7 +93,7 @@ describe.each(SIGNERS)('%s', (_name, make) => {
     const signer = make();
     const tag = tagOf(signer);
     await rig.publish({ signer }, { tag });
-    const conversation = await rig.settle(rig.respond({}, { tag }));
+    const conversation = await patiently(rig, rig.respond({}, { tag }));
     const { fingerprint, kind } = signer.identity;
     expect(conversation.trust).toEqual({ level: 'key', expected: true, fingerprint, kind });
     await rig.settle(conversation.send(Uint8Array.of(1)));
@@ -104,8 +104,8 @@ describe.each(SIGNERS)('%s', (_name, make) => {
     const signer = make();
     const tag = tagOf(signer);
     await rig.publish({ signer }, { tag });
-    const conversation = await rig.settle(rig.respond({ anonymousFirst: true }, { tag }));
-    const trust = await rig.settle(conversation.challenge());
+    const conversation = await patiently(rig, rig.respond({ anonymousFirst: true }, { tag }));
+    const trust = await patiently(rig, conversation.challenge());
     expect(trust).toMatchObject({ level: 'key', expected: true, fingerprint: signer.identity.fingerprint });
   });
 });

@@ -4,13 +4,13 @@ import type { Signer } from '@rdv/protocol/identity/api';
 import { checkProof, makeProof } from '@rdv/protocol/identity/proof';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { describe, expect, it } from 'vitest';
-import { certificateOf, certificates, counting, newSigner, SIGNERS, tagOf } from './identity-rig.js';
+import { certificateOf, certificates, counting, newSigner, patiently, SIGNERS, tagOf } from './identity-rig.js';
 import { acceptedBy, Rig } from './rig.js';
 
 async function pair(rig: Rig, publisher?: Signer, responder?: Signer) {
   const publication = await rig.publish({ ...(publisher && { signer: publisher }) });
   const accepted = acceptedBy(publication);
-  const asked = await rig.settle(rig.respond({ ...(responder && { signer: responder }) }));
+  const asked = await patiently(rig, rig.respond({ ...(responder && { signer: responder }) }));
   await rig.settle(asked.send(utf8('hello')));
   return { publisher: accepted[0]!, responder: asked };
 }
@@ -21,17 +21,17 @@ describe('a challenge', () => {
     const [a, b] = [make(), newSigner()];
     const ends = await pair(rig, a, b);
     for (let i = 0; i < 2; i++) {
-      const trust = await rig.settle(ends.publisher.challenge());
+      const trust = await patiently(rig, ends.publisher.challenge());
       expect(trust).toEqual({ level: 'key', expected: false, fingerprint: b.identity.fingerprint, kind: 'ed25519' });
       const policy = { keys: [a.identity.fingerprint] };
-      expect(await rig.settle(ends.responder.challenge({ policy }))).toMatchObject({
+      expect(await patiently(rig, ends.responder.challenge({ policy }))).toMatchObject({
         level: 'key',
         expected: true,
         fingerprint: a.identity.fingerprint,
       });
       expect(ends.publisher.trust).toEqual(trust);
     }
-    await rig.settle(ends.responder.send(utf8('still open')));
+    await patiently(rig, ends.responder.send(utf8('still open')));
   });
 
   it('with certificates, also where the carrier takes short frames only', async () => {

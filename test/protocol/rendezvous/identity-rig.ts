@@ -5,7 +5,8 @@ import type { CertificateVerifier, Signer } from '@rdv/protocol/identity/api';
 import { ed25519Signer, p256Signer, rsaSigner } from '@rdv/protocol/identity/signing';
 import { publicIdentity } from '@rdv/protocol/identity/spki';
 import { TagSecret } from '@rdv/protocol/tag/derived';
-import { random } from './rig.js';
+import { expect } from 'vitest';
+import { type Rig, random } from './rig.js';
 
 export const newSigner = (): Signer => ed25519Signer(random(32));
 
@@ -28,6 +29,21 @@ export const SIGNERS: readonly (readonly [string, () => Signer])[] = [
 /** The secret of the tag that names this key, without the cost of stretching. */
 export function tagOf(signer: Signer, secret: Uint8Array = random(32)): TagSecret {
   return new TagSecret(secret, signer.identity.fingerprint);
+}
+
+/**
+ * The outcome of `promise`, with the loop of events turned for each virtual millisecond: RSA is the platform's work, on other
+ * threads, and knows nothing of virtual time.
+ */
+export async function patiently<T>(rig: Rig, promise: Promise<T>): Promise<T> {
+  let done = false;
+  const mark = (): void => {
+    done = true;
+  };
+  promise.then(mark, mark);
+  for (let ms = 0; !done && ms < 50_000; ms++) await rig.clock.advance(1);
+  expect(done).toBe(true);
+  return promise;
 }
 
 /** A signer that counts, and may be told to return something else. */
