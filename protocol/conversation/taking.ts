@@ -29,6 +29,8 @@ export class Taking {
   /** After a restart: nothing new is said before the peer has shown what it has (SPEC §7.7). */
   resume(now: number): void {
     const { control, sender } = this.#host.parts;
+    // And shows what it has itself.
+    control.wantAck(now, true);
     this.#doubt.asked(control.pingAnew(now), sender.acked);
   }
 

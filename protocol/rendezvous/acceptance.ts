@@ -130,8 +130,14 @@ export class Acceptance {
 
   /** The responder was heard in the conversation: the reply goes, the hash stays. */
   confirm(hash: string): Promise<void> {
+    const writes = this.confirmed(hash);
+    return writes.length > 0 ? this.#init.store.commit(writes) : Promise.resolve();
+  }
+
+  /** The same for somebody else's transaction. */
+  confirmed(hash: string): readonly StoreWrite[] {
     const write = this.#drop(hash);
-    return write ? this.#init.store.commit([write]) : Promise.resolve();
+    return write ? [write] : [];
   }
 
   /** Any other event of the publication's life. @returns the effects to carry out, once stored */

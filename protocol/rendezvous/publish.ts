@@ -18,6 +18,7 @@ import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
 import { Bodies } from './bodies.js';
 import { Doorkeeper } from './doorkeeper.js';
+import { type DurableOptions, durableInit, takeUp } from './durable-conversations.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
 import type { KeeperEvent } from './keeper-init.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
@@ -32,6 +33,8 @@ export type OpenConversation = (init: ConversationInit) => Conversation;
 export interface PublishOptions {
   /** Default `unlimited`. */
   readonly lifecycle?: Lifecycle;
+  /** Conversations outlive restarts (SPEC §7.7): `handle` brings them back, `durable.resumed`. Default: ephemeral. */
+  readonly durable?: boolean | DurableOptions;
   /** Seconds from now after which the publication ends; default never. */
   readonly ttlSeconds?: number;
   /** ≤ 512 bytes encoded; readable for whoever knows the tag. */
@@ -221,6 +224,7 @@ class OpenPublication implements Publication {
     // A crash may have come between the decision and its tombstones.
     if (!publishing) await this.#keeper.withdraw(now === 'consumed' ? 'consumed' : 'withdrawn');
     this.#armExpiry();
+    if (this.#resumed && this.#options.durable) takeUp(this.#surroundings, this.#options, this.handle, this.#door);
     if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
   }
 
@@ -362,6 +366,8 @@ class OpenPublication implements Publication {
       ...(signer && { signer }),
       ...(allow && { expected: { policy: allow } }),
       onFirstFrame: () => this.#onFirstFrame(hash),
+      // The reply leaves the store in the transaction that brings the conversation in.
+      ...durableInit(this.#options.durable, this.#surroundings, this.handle, () => this.#acceptance.confirmed(hash)),
     });
     this.#opened.set(hash, conversation);
     this.#door.accepted(conversation);
@@ -371,6 +377,7 @@ class OpenPublication implements Publication {
     const conversation = this.#opened.get(hash);
     if (conversation) this.#door.heard(conversation);
     this.#opened.delete(hash);
+    if (this.#options.durable) return;
     this.#acceptance.confirm(hash).catch(this.#failed('a reply could not be taken out of the store'));
   }
 

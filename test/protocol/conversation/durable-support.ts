@@ -6,7 +6,7 @@ import { openStoredConversation, storedConversations } from '@rdv/protocol/conve
 import { toHex } from '@rdv/protocol/core/bytes';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
-import type { Store, StoreWrite } from '@rdv/protocol/core/ports';
+import type { Random, Store, StoreWrite } from '@rdv/protocol/core/ports';
 import type { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
@@ -127,11 +127,17 @@ export class Machine {
     this.namespace = rig.client();
   }
 
+  /** Another one at every start, as a machine has it. */
+  #random(): Random {
+    return seededRandom(this.#rig.seed * 1000 + this.starts * 2 + (this.role === 'publisher' ? 1 : 0));
+  }
+
   begin(): Live {
     const { durable, init, tuning } = this.#options;
     this.conversation = openConversation(
       {
         ...secretsOf(this.#rig.seed)[this.role],
+        random: this.#random(),
         clock: this.#rig.clock,
         log: silentLogger,
         namespaces: [this.namespace],
@@ -166,7 +172,7 @@ export class Machine {
       {
         clock: this.#rig.clock,
         log: silentLogger,
-        random: seededRandom(this.#rig.seed * 1000 + this.starts * 2 + (this.role === 'publisher' ? 1 : 0)),
+        random: this.#random(),
         namespaces: [this.namespace],
       },
       this.#options.tuning,

@@ -1,0 +1,89 @@
+/** SPEC §5, §7.7: a publication and its conversations, killed at every step of an acceptance. */
+import type { Conversation } from '@rdv/protocol/conversation/api';
+import { fromUtf8, utf8 } from '@rdv/protocol/core/bytes';
+import { MemoryStore } from '@rdv/protocol/core/memory-store';
+import type { StoreWrite } from '@rdv/protocol/core/ports';
+import { expect, it } from 'vitest';
+import { acceptedBy, Rig } from './rig.js';
+
+class Dying extends MemoryStore {
+  commits = 0;
+  dead = false;
+  readonly #at: number;
+  readonly #durable: boolean;
+  readonly #onDeath: () => void;
+
+  constructor(at: number, durable: boolean, onDeath: () => void) {
+    super();
+    this.#at = at;
+    this.#durable = durable;
+    this.#onDeath = onDeath;
+  }
+
+  override async commit(writes: readonly StoreWrite[]): Promise<void> {
+    if (this.dead) return new Promise(() => {});
+    if (this.commits++ !== this.#at) return super.commit(writes);
+    this.dead = true;
+    this.#onDeath();
+    if (this.#durable) await super.commit(writes);
+    return new Promise(() => {});
+  }
+}
+
+const steps = Array.from({ length: 7 }, (_, i) => [false, true].map((durable) => ({ at: i + 2, durable }))).flat();
+
+it.each(steps)('killed at commit $at (durable: $durable), a single-shot keeps its one conversation', async ({
+  at,
+  durable,
+}) => {
+  const rig = new Rig();
+  const client = rig.client();
+  const store = new Dying(at, durable, () => void client.close());
+  const options = { lifecycle: 'single', durable: true } as const;
+  const publication = await rig.publish(options, { store, namespaces: [client] });
+  const take = async (conversations: AsyncIterable<Conversation>, got: string[], all: Conversation[]) => {
+    for await (const conversation of conversations) {
+      all.push(conversation);
+      void (async () => {
+        for await (const message of conversation) got.push(fromUtf8(message));
+      })().catch(() => {});
+    }
+  };
+  const [before, after]: string[][] = [[], []];
+  const [first, again]: Conversation[][] = [[], []];
+  void take(publication, before!, first!);
+  const responding = rig.respond();
+  await rig.clock.advance(500);
+  if (!store.dead) {
+    store.dead = true;
+    await client.close();
+  }
+  const snapshot = new MemoryStore(store.snapshot());
+  void take(await rig.publish({ ...options, handle: publication.handle }, { store: snapshot }), after!, again!);
+  const conversation = await rig.settle(responding);
+  await rig.settle(conversation.send(utf8('after the crash')), 120_000);
+  await rig.clock.advance(100);
+  expect(after).toEqual(['after the crash']);
+  expect(again).toHaveLength(1);
+  await expect(rig.settle(rig.respond({ noWait: true }))).rejects.toMatchObject({ code: 'not-published' });
+});
+
+it('yields resumed conversations again, flagged, each with its own messages; ephemeral ones are gone', async () => {
+  const rig = new Rig();
+  const store = new MemoryStore();
+  const client = rig.client();
+  const publication = await rig.publish({ durable: { history: true } }, { store, namespaces: [client] });
+  acceptedBy(publication);
+  const both = [await rig.settle(rig.respond()), await rig.settle(rig.respond())];
+  for (const [i, conversation] of both.entries()) await rig.settle(conversation.send(utf8(`from ${i}`)));
+  await client.close();
+  await publication.close();
+  const restarted = await rig.publish({ durable: true, handle: publication.handle }, { store });
+  const resumed = acceptedBy(restarted);
+  await rig.clock.advance(100);
+  expect(resumed.map((conversation) => conversation.durable?.resumed)).toEqual([true, true]);
+  const firsts = await Promise.all(
+    resumed.map((conversation) => rig.settle(conversation[Symbol.asyncIterator]().next())),
+  );
+  expect(firsts.map(({ value }) => fromUtf8(value)).sort()).toEqual(['from 0', 'from 1']);
+});
