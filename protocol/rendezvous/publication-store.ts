@@ -8,6 +8,7 @@
  *
  * Values are deterministic CBOR maps. The tag and its secret are not among them: the caller brings them again.
  */
+import type { ConversationSecrets } from '../conversation/api.js';
 import { type CborValue, decodeCbor, encodeCbor } from '../core/cbor.js';
 import { RdvError } from '../core/errors.js';
 import type { Store, StoreWrite } from '../core/ports.js';
@@ -51,6 +52,16 @@ export interface StoredReply {
   readonly seed: Uint8Array;
   readonly commitment: Uint8Array;
   readonly hello?: Uint8Array;
+}
+
+/** Copies: the stored ones are wiped with the reply, these by the conversation. */
+export function secretsOf({ sendKey, receiveKey, channelBinding, seed }: StoredReply): ConversationSecrets {
+  return {
+    sendKey: sendKey.slice(),
+    receiveKey: receiveKey.slice(),
+    channelBinding: channelBinding.slice(),
+    seed: seed.slice(),
+  };
 }
 
 export interface StoredAcceptance {

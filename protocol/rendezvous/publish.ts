@@ -23,7 +23,7 @@ import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.
 import type { KeeperEvent } from './keeper-init.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
 import { encodeReply } from './messages.js';
-import { PublicationStore, type StoredReply } from './publication-store.js';
+import { PublicationStore, type StoredReply, secretsOf } from './publication-store.js';
 import { checkPublish, limitOf, WAITING_MAX } from './publish-checks.js';
 import { RecordKeeper } from './record-keeper.js';
 
@@ -353,13 +353,7 @@ class OpenPublication implements Publication {
       log,
       namespaces,
       role: 'publisher',
-      // Copies: the stored ones are wiped with the reply, these by the conversation.
-      secrets: {
-        sendKey: reply.sendKey.slice(),
-        receiveKey: reply.receiveKey.slice(),
-        channelBinding: reply.channelBinding.slice(),
-        seed: reply.seed.slice(),
-      },
+      secrets: secretsOf(reply),
       sas: reply.commitment,
       ...(reply.hello && { hello: reply.hello }),
       ...(preferred && { preferred }),
