@@ -43,7 +43,7 @@ export async function serveAll(
     out.progress(
       'conversation',
       { number, sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
-      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}`,
+      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`} · ${sasText(conversation.sas)}`,
     );
     const how = await handler.serve(conversation).finally(() => served--);
     out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
@@ -108,8 +108,15 @@ export async function serveTerminal(
     const hello = conversation.hello ? `, "${textOf(conversation.hello)}"` : '';
     out.progress('conversation', { number }, `\rconversation ${number}: open${hello}`);
     const job = (async () => {
+      let compared = false;
       try {
         for await (const message of conversation) {
+          // It is known from the first message on, and worth something while there is time to compare it.
+          if (!compared && conversation.sas) {
+            compared = true;
+            const { sas } = conversation;
+            out.progress('sas', { number, sas }, `\rconversation ${number}: compare aloud: ${sasText(sas)}`);
+          }
           const text = textOf(message);
           out.result({ event: 'message', number, text }, `\r${number} < ${text}`);
           if (!out.json) typed.prompt(true);

@@ -18,6 +18,7 @@ import {
   type NamespaceOptions,
   openNodeApi,
   operandAndNamespaces,
+  othersDone,
   outputOf,
   repeated,
   tellNamespace,
@@ -79,7 +80,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const interrupted = untilInterrupted();
-  const { api, running } = await openNodeApi(options, { store: true, namespaces: true });
+  const { api, running, others } = await openNodeApi(options, { store: true, namespaces: true });
   try {
     // Records reach a namespace when it is up: it is published once one has them.
     let announce: (() => void) | undefined;
@@ -123,6 +124,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
     else out.progress('over', { handle: info.handle }, 'the publication is over');
     await publication.close();
   } finally {
+    await othersDone(others, out, interrupted);
     await api.close();
   }
 }

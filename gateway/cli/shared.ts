@@ -4,6 +4,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import type { NamespaceNote, NodeApi } from '../node/api.js';
 import { ControlClient } from '../node/control-client.js';
 import { nodeAnswers } from '../node/control-server.js';
+import type { LocalNode } from '../node/local-node.js';
 import { nodePaths } from '../node/paths.js';
 import { type Command, Option } from './commander.js';
 import { EXIT } from './exit-codes.js';
@@ -132,7 +133,7 @@ export function tellReachability(out: Output, conversation: Conversation): void 
 export async function openNodeApi(
   options: NamespaceOptions,
   need: { readonly store: boolean; readonly namespaces: boolean },
-): Promise<{ api: NodeApi; running: boolean }> {
+): Promise<{ api: NodeApi; running: boolean; others?: LocalNode['others'] }> {
   const paths = nodePaths(options.state);
   if (await nodeAnswers(paths.controlSocket)) return { api: new ControlClient(paths.controlSocket), running: true };
   if (need.namespaces && !options.namespace?.length) {
@@ -143,7 +144,28 @@ export async function openNodeApi(
   }
   // Loaded only now: a command that goes through a running node needs no radio, broker client or store.
   const { openLocalNode } = await import('../node/local-node.js');
-  return { api: await openLocalNode(options, paths, { durable: need.store }), running: false };
+  const { node, others } = await openLocalNode(options, paths, { durable: need.store });
+  return { api: node, running: false, others };
+}
+
+/**
+ * Other commands of the same state directory, in other terminals, work through this process: ending first would break
+ * off what they are in the middle of. Waits for them; a Ctrl-C that comes now does not.
+ */
+export async function othersDone(others: LocalNode['others'], out: Output, interruption: Interruption): Promise<void> {
+  const leave = interruption.signal.aborted ? interruption.stop : interruption.signal;
+  const count = others?.commands() ?? 0;
+  if (!others || count === 0 || leave.aborted) return;
+  // What has just said goodbye needs no telling.
+  const telling = setTimeout(
+    () => out.progress('others', { count }, `other commands still work through this one: ${count}; Ctrl-C ends them`),
+    2000,
+  );
+  await Promise.race([
+    others.idle(),
+    new Promise<void>((resolve) => leave.addEventListener('abort', () => resolve(), { once: true })),
+  ]);
+  clearTimeout(telling);
 }
 
 export function outputOf(options: CommonOptions): Output {

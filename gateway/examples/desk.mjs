@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The help desk of a kiosk: one of these runs per conversation, its standard input and output are the conversation.
 import { createInterface } from 'node:readline';
 

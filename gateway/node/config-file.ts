@@ -14,10 +14,12 @@ export function readConfigFile(path: string): NodeConfig {
     if (statSync(path).size > FILE_MAX_BYTES) throw new Error('larger than 1 MiB');
     source = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new RdvError('config', `cannot read ${path}: ${(cause as Error).message}`, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file: name one with --config' : message;
+    throw new RdvError('config', `cannot read ${path}: ${why}`, { cause });
   }
   const document = parseDocument(source, { prettyErrors: true });
   const fault = document.errors[0];
-  if (fault) throw new RdvError('config', `${path}: ${fault.message.split('\n')[0]}`);
+  if (fault) throw new RdvError('config', `${path}: ${fault.message.split('\n')[0]?.replace(/:$/, '')}`);
   return validateConfig(document.toJS({ maxAliasCount: 100 }), path);
 }

@@ -15,6 +15,10 @@ const CONNECTIONS_MAX = 256;
 const ATTACH_WITHIN_MS = 10_000;
 
 export interface ControlServer {
+  /** Commands that work through this node at the moment. */
+  commands(): number;
+  /** Resolves when none does any more. */
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,6 +51,7 @@ export async function serveControl(
   if (existsSync(path)) unlinkSync(path); // left by a node that was killed
   const waiting = new Map<string, Conversation>();
   const open = new Set<Socket>();
+  const onIdle: (() => void)[] = [];
 
   const publish = async (request: PublishRequest, socket: Socket, lines: JsonLines): Promise<void> => {
     const gone = new AbortController();
@@ -145,7 +150,10 @@ export async function serveControl(
       return;
     }
     open.add(socket);
-    socket.once('close', () => open.delete(socket));
+    socket.once('close', () => {
+      open.delete(socket);
+      if (open.size === 0) for (const tell of onIdle.splice(0)) tell();
+    });
     const lines = jsonLines(socket);
     void (async () => {
       try {
@@ -170,6 +178,12 @@ export async function serveControl(
     process.umask(mask);
   }
   return {
+    commands: () => open.size,
+    idle: () =>
+      new Promise((resolve) => {
+        if (open.size === 0) resolve();
+        else onIdle.push(resolve);
+      }),
     async close() {
       for (const socket of open) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));

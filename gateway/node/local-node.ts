@@ -9,7 +9,7 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { Store } from '@rdv/protocol/core/ports';
 import { guardClock } from './clock-guard.js';
-import { serveControl } from './control-server.js';
+import { type ControlServer, serveControl } from './control-server.js';
 import { openLogger } from './logger.js';
 import { Node } from './node.js';
 import { ensureStateDirectory, type NodePaths } from './paths.js';
@@ -23,6 +23,12 @@ export interface LocalNodeOptions {
   readonly json?: boolean;
   /** Node keys (hex) of trusted gateways. */
   readonly gateway?: readonly string[];
+}
+
+/** A node, and the other commands that work through it: they lose it when it closes. */
+export interface LocalNode {
+  readonly node: Node;
+  readonly others: Pick<ControlServer, 'commands' | 'idle'> | undefined;
 }
 
 function nodeKeys(texts: readonly string[]): Uint8Array[] {
@@ -41,7 +47,7 @@ export async function openLocalNode(
   options: LocalNodeOptions,
   paths: NodePaths,
   use: { readonly durable: boolean },
-): Promise<Node> {
+): Promise<LocalNode> {
   const trustedKeys = nodeKeys(options.gateway ?? []);
   const log = openLogger({ level: options.verbose ? 'debug' : 'error', json: options.json === true });
   const ports = { clock: systemClock, random: systemRandom, log };
@@ -60,13 +66,15 @@ export async function openLocalNode(
     beacon: { adapter: options.adapter, intervalMs: 200, trustedKeys, slots: 4 },
     gateway: undefined,
   });
+  let others: LocalNode['others'];
   if (use.durable) {
     const control = await serveControl(paths.controlSocket, node, ports);
+    others = control;
     const close = node.close.bind(node);
     node.close = async () => {
       await control.close();
       await close();
     };
   }
-  return node;
+  return { node, others };
 }

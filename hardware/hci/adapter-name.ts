@@ -33,7 +33,7 @@ export function parseAdapterName(name: string): AdapterName {
   if (name.startsWith('serial:')) return serial(name.slice('serial:'.length));
   if (name.startsWith('virtual:')) return { kind: 'virtual', place: socketPlace(name.slice('virtual:'.length)) };
   throw new InvalidArgumentError(
-    '"adapter" expected hci0, an address AA:BB:CC:DD:EE:FF, serial:/dev/ttyACM0, or virtual:/path/to/socket',
+    `"adapter" expected hci0, an address AA:BB:CC:DD:EE:FF, serial:/dev/ttyACM0, or virtual:/path/to/socket, got "${name.slice(0, 80)}"`,
   );
 }
 

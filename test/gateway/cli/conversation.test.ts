@@ -55,6 +55,24 @@ describe('publish and respond', { timeout: 60_000 }, () => {
   );
 
   it(
+    'end with 0 when both are of one state directory: the one that is through waits for the other',
+    scene(async ({ bench, tag, publishing }) => {
+      const there = randomBytes(3_000_000);
+      const publisher = bench.start(publishing(), { input: there });
+      await publisher.says(/published as/);
+      const state = ['--state', bench.path('publisher'), '-n', broker.url];
+      const responder = bench.start(['respond', tag, ...state], { input: '' });
+      expect(await Promise.all([publisher.exited, responder.exited])).toEqual([0, 0]);
+      expect(responder.bytes.equals(there)).toBe(true);
+      const other = freshTag();
+      const once = bench.start(['publish', other, ...state, '--once', '--reply', 'x']);
+      await once.says(/published as/);
+      expect(await bench.run(['respond', other, ...state, '-m', 'a'])).toMatchObject({ code: 0, out: 'x\n' });
+      expect(await once.exited).toBe(0);
+    }),
+  );
+
+  it(
     'answer everybody with a file, byte for byte, until interrupted',
     scene(async ({ bench, publishing, responding }) => {
       const reply = randomBytes(70_000);
