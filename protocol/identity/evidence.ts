@@ -10,7 +10,7 @@ import type { Clock } from '../core/ports.js';
 import { IdentityError, type Signer, type TrustInfo } from './api.js';
 import { decodePresented, encodePresented, type Presented } from './presented.js';
 import { signWith, verifySignature } from './signing.js';
-import { type Expectation, judge } from './trust.js';
+import { checkFingerprint, type Expectation, judge } from './trust.js';
 
 const CONTEXT = concat(utf8('rdv1 evidence'), Uint8Array.of(0));
 const NOT_AFTER = 4;
@@ -91,6 +91,8 @@ export async function checkEvidence(
     throw new IdentityError('malformed', 'a publisher of this tag shows evidence that cannot be read', { cause });
   }
   const { key, signature, notAfter } = decoded;
+  // Before any signature is computed on: whoever knows the tag can show keys of his own.
+  checkFingerprint(key, expected);
   if (notAfter * 1000 <= now)
     throw new IdentityError('expired', "the publisher's evidence has expired: check the clock");
   if (notAfter > now / 1000 + NOT_AFTER_MAX_AHEAD_SECONDS) {

@@ -34,6 +34,13 @@ export interface Expectation {
   readonly policy?: TrustPolicy;
 }
 
+/** @throws IdentityError `wrong-key` for any key but the tag's */
+export function checkFingerprint(key: PublicIdentity, { fingerprint }: Expectation): void {
+  if (fingerprint && !equalBytes(fingerprint, key.fingerprint)) {
+    throw new IdentityError('wrong-key', 'the other end is somebody else: its key is not the one that the tag names');
+  }
+}
+
 /**
  * What is known of an end that holds the key it presented.
  * @param now unix milliseconds
@@ -42,9 +49,7 @@ export interface Expectation {
 export async function judge(presented: Presented, expected: Expectation, now: number): Promise<TrustInfo> {
   const { fingerprint, policy = {} } = expected;
   const { key } = presented;
-  if (fingerprint && !equalBytes(fingerprint, key.fingerprint)) {
-    throw new IdentityError('wrong-key', 'somebody else publishes here: the key is not that of the tag');
-  }
+  checkFingerprint(key, expected);
   const known: TrustInfo = { level: 'key', expected: true, fingerprint: key.fingerprint, kind: key.kind };
   if (policy.keys?.some((named) => equalBytes(named, key.fingerprint))) return known;
   if ((policy.roots?.length ?? 0) > 0) return certified(presented, policy, now);

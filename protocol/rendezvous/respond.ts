@@ -213,7 +213,7 @@ class Responder {
     if (this.#settled || this.#vetting.pending) return;
     if (this.#candidates().length > 0) {
       if (this.#tried.size === 0) this.#tryNext();
-    } else if (this.#options.noWait) this.#failIfNobody();
+    } else if (this.#options.noWait || this.#vetting.certain) this.#failIfNobody();
   }
 
   /** Asks one more publisher, picked at random among those not asked yet. @returns whether there was one */

@@ -3,10 +3,24 @@
  * it expects gets nobody else to see, and what was found wrong is said when nobody else comes.
  */
 import type { Clock } from '../core/ports.js';
-import { ANONYMOUS, IdentityError, type TrustInfo } from '../identity/api.js';
+import { ANONYMOUS, IdentityError, type IdentityFailure, type TrustInfo } from '../identity/api.js';
 import { checkEvidence, type Vouched } from '../identity/evidence.js';
 import type { Expectation } from '../identity/trust.js';
 import type { Candidate } from './lookup.js';
+
+/** More than this waiting is a flood: what comes then is judged when it comes again. */
+const PENDING_MAX = 64;
+/** What stands in the way although the key of the tag has signed: waiting for somebody else is no use. */
+const CERTAIN: ReadonlySet<IdentityFailure> = new Set<IdentityFailure>([
+  'certificate-required',
+  'broken-chain',
+  'unknown-root',
+  'certificate-expired',
+  'certificate-not-yet-valid',
+  'not-a-ca',
+  'key-usage',
+  'revoked',
+]);
 
 export interface VettingInit {
   readonly expected: Expectation;
@@ -40,6 +54,11 @@ export class Vetting {
     return this.#failure;
   }
 
+  /** Whether the holder of the tag's key itself was turned away, for its certificates. */
+  get certain(): boolean {
+    return this.#init.expected.fingerprint !== undefined && CERTAIN.has(this.#failure?.reason ?? 'no-identity');
+  }
+
   /** Judges `candidate`, one after another, so that no crowd of records costs more than one signature at a time. */
   add(candidate: Candidate): void {
     const { onJudged, anonymousFirst } = this.#init;
@@ -48,6 +67,7 @@ export class Vetting {
       onJudged(candidate, false);
       return;
     }
+    if (this.#pending >= PENDING_MAX) return;
     this.#pending++;
     this.#work = this.#work.then(async () => {
       const verdict = await this.#judge(candidate);

@@ -301,6 +301,15 @@ describe('certificates', () => {
     expect(await outcome({ roots, certificates: broken }, chain)).toBe('malformed');
   });
 
+  it('that are refused are not waited for: the key of the tag itself has shown them', async () => {
+    const rig = new Rig();
+    const signer = newSigner();
+    const tag = tagOf(signer);
+    await rig.publish({ signer }, { tag });
+    const responding = rig.respond({ trust: { roots, certificates } }, { tag });
+    await expect(rig.settle(responding, 2000)).rejects.toMatchObject({ reason: 'certificate-required' });
+  });
+
   it('too long for a record are refused when publishing', async () => {
     const rig = new Rig();
     const signer = newSigner();
