@@ -20,9 +20,9 @@ import type { Lifecycle } from './acceptance.js';
 export interface BodiesInit {
   readonly lifecycle: Lifecycle;
   readonly reach: Reach;
-  readonly metadata: Metadata | undefined;
+  readonly metadata?: Metadata;
   /** Without one, bodies carry no evidence. */
-  readonly signer: Signer | undefined;
+  readonly signer?: Signer;
   /** 32 B, of the tag. */
   readonly binding: Uint8Array;
   readonly clock: Clock;

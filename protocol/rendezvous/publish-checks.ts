@@ -3,6 +3,7 @@
 import { equalBytes } from '../core/bytes.js';
 import { KEY_BYTES } from '../core/constants.js';
 import { InvalidArgumentError } from '../core/errors.js';
+import type { Clock } from '../core/ports.js';
 import type { Signer, TrustPolicy } from '../identity/api.js';
 import { checkSigner } from '../identity/presented.js';
 import { checkPolicy, namesSomebody } from '../identity/trust.js';
@@ -59,4 +60,9 @@ function assertCount(name: string, value: number): void {
 export function limitOf(lifecycle: Lifecycle = 'unlimited'): number {
   if (lifecycle === 'single') return 1;
   return lifecycle === 'unlimited' ? Number.POSITIVE_INFINITY : lifecycle.limit;
+}
+
+/** Unix seconds, 0 for never: `ttlSeconds` from now, else what the store has. */
+export function expiryOf(ttlSeconds: number | undefined, stored: number | undefined, clock: Clock): number {
+  return ttlSeconds === undefined ? (stored ?? 0) : Math.floor(clock.now() / 1000) + ttlSeconds;
 }

@@ -24,7 +24,7 @@ import type { KeeperEvent } from './keeper-init.js';
 import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
 import { encodeReply } from './messages.js';
 import { PublicationStore, type StoredReply, secretsOf } from './publication-store.js';
-import { checkPublish, limitOf, WAITING_MAX } from './publish-checks.js';
+import { checkPublish, expiryOf, limitOf, WAITING_MAX } from './publish-checks.js';
 import { RecordKeeper } from './record-keeper.js';
 
 /** Starts a conversation from what the handshake left behind. */
@@ -155,8 +155,7 @@ class OpenPublication implements Publication {
       throw new RdvError('not-published', 'the store holds no publication under this handle');
     }
     this.#resumed = stored !== undefined;
-    const ttl = options.ttlSeconds;
-    const expiry = ttl === undefined ? (stored?.expiry ?? 0) : Math.floor(clock.now() / 1000) + ttl;
+    const expiry = expiryOf(options.ttlSeconds, stored?.expiry, clock);
     const fresh = { lifecycle: 'published', accepted: 0, ownerSeed: random(KEY_BYTES), expiry } as const;
     const state = stored ? { ...stored, expiry } : fresh;
     const lifecycle = options.lifecycle ?? 'unlimited';
@@ -185,14 +184,7 @@ class OpenPublication implements Publication {
       expiry,
       ownerSeed: state.ownerSeed,
       bridge: reach === 'radio' ? 'none' : (options.bridge ?? 'trusted'),
-      bodies: new Bodies({
-        lifecycle,
-        reach,
-        clock,
-        metadata: options.metadata,
-        signer: options.signer,
-        binding: tag.evidenceBinding,
-      }),
+      bodies: new Bodies({ ...options, lifecycle, reach, clock, binding: tag.evidenceBinding }),
       publicOf: x25519PublicKey,
       makeInbox: (keys, queue, onUnknownPrekey) =>
         new Inbox({
