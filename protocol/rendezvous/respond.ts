@@ -3,7 +3,7 @@
  * calls that an application needs. Finding is `lookup.ts`, one response is `attempt.ts`; here is decided who is
  * asked, when the next one is, and what a refusal or silence means.
  */
-import type { Conversation } from '../conversation/api.js';
+import type { Conversation, ConversationInit } from '../conversation/api.js';
 import { openConversation } from '../conversation/open.js';
 import { toHex } from '../core/bytes.js';
 import {
@@ -70,6 +70,8 @@ export interface RespondOptions {
   readonly anonymousFirst?: boolean;
   /** What the conversation proves when the publisher asks who this is. */
   readonly signer?: Signer;
+  /** Keeps the conversation in a store (SPEC §7.7), from before its first frame. */
+  readonly durable?: ConversationInit['durable'];
   readonly onFound?: (found: Found) => void;
   readonly signal?: AbortSignal;
 }
@@ -301,9 +303,8 @@ class Responder {
 
   #open(reply: AcceptedReply, trust: TrustInfo): Conversation {
     const { clock, random, log, namespaces } = this.#surroundings;
-    const { signer } = this.#options;
-    const open = this.#surroundings.openConversation ?? openConversation;
-    return open({
+    const { signer, durable } = this.#options;
+    return (this.#surroundings.openConversation ?? openConversation)({
       clock,
       random,
       log,
@@ -314,6 +315,7 @@ class Responder {
       trust,
       expected: this.#expected,
       ...(signer && { signer }),
+      ...(durable && !this.#settled && { durable }),
       preferred: reply.namespace,
       ...(reply.hello && { hello: reply.hello }),
     });

@@ -1,5 +1,6 @@
 /** SPEC §5, §7.7: a publication and its conversations, killed at every step of an acceptance. */
 import type { Conversation } from '@rdv/protocol/conversation/api';
+import { openStoredConversation } from '@rdv/protocol/conversation/stored';
 import { fromUtf8, utf8 } from '@rdv/protocol/core/bytes';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { StoreWrite } from '@rdv/protocol/core/ports';
@@ -86,4 +87,19 @@ it('yields resumed conversations again, flagged, each with its own messages; eph
     resumed.map((conversation) => rig.settle(conversation[Symbol.asyncIterator]().next())),
   );
   expect(firsts.map(({ value }) => fromUtf8(value)).sort()).toEqual(['from 0', 'from 1']);
+});
+
+it('a responder that asks for it is taken up from its store, too', async () => {
+  const rig = new Rig();
+  const publication = await rig.publish({ durable: true });
+  const accepted = acceptedBy(publication);
+  const [store, client] = [new MemoryStore(), rig.client()];
+  const first = await rig.settle(rig.respond({ durable: { store, handle: 'mine' } }, { namespaces: [client] }));
+  await rig.settle(first.send(utf8('before')));
+  await client.close();
+  expect(await rig.settle(first.closed)).toBe('suspended');
+  const again = openStoredConversation(store, 'mine', { ...rig.around, namespaces: [rig.client()] });
+  await rig.settle(again.send(utf8('after')));
+  expect(again.sas).toEqual(accepted[0]?.sas);
+  expect(again.durable).toMatchObject({ resumed: true, sent: 2, unacknowledged: 0 });
 });
