@@ -43,7 +43,7 @@ export async function serveAll(
     out.progress(
       'conversation',
       { number, sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
-      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`} · ${sasText(conversation.sas)}`,
+      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}${conversation.sas ? ` · ${sasText(conversation.sas)}` : ''}`,
     );
     const how = await handler.serve(conversation).finally(() => served--);
     out.progress('ended', { number, how }, `conversation ${number}: ${how}`);

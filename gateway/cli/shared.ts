@@ -154,13 +154,12 @@ export async function openNodeApi(
  */
 export async function othersDone(others: LocalNode['others'], out: Output, interruption: Interruption): Promise<void> {
   const leave = interruption.signal.aborted ? interruption.stop : interruption.signal;
-  const count = others?.commands() ?? 0;
-  if (!others || count === 0 || leave.aborted) return;
+  if (!others || others.commands() === 0 || leave.aborted) return;
   // What has just said goodbye needs no telling.
-  const telling = setTimeout(
-    () => out.progress('others', { count }, `other commands still work through this one: ${count}; Ctrl-C ends them`),
-    2000,
-  );
+  const telling = setTimeout(() => {
+    const connections = others.commands();
+    out.progress('others', { connections }, 'other commands still work through this one: Ctrl-C breaks them off');
+  }, 2000);
   await Promise.race([
     others.idle(),
     new Promise<void>((resolve) => leave.addEventListener('abort', () => resolve(), { once: true })),
