@@ -9,12 +9,14 @@ export const EXIT = {
   refused: 4,
   timeout: 5,
   unreachable: 6,
+  unproven: 7,
   interrupted: 130,
 } as const;
 
 export const EXIT_HELP: string = [
   'Exit codes: 0 done · 1 failed · 2 wrong usage or input · 3 nobody has published the tag',
-  '            4 the publisher refused · 5 timed out · 6 namespace or adapter cannot be reached · 130 interrupted',
+  '            4 the publisher refused · 5 timed out · 6 namespace or adapter cannot be reached',
+  '            7 the other end did not prove to be who it should · 130 interrupted',
 ].join('\n');
 
 const BY_CODE: Partial<Record<RdvErrorCode, number>> = {
@@ -26,6 +28,7 @@ const BY_CODE: Partial<Record<RdvErrorCode, number>> = {
   timeout: EXIT.timeout,
   unreachable: EXIT.unreachable,
   adapter: EXIT.unreachable,
+  'authentication-failed': EXIT.unproven,
 };
 
 export function exitCodeFor(code: RdvErrorCode): number {

@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { TrustInfo } from '@rdv/protocol/identity/api';
 import { type IdentitySource, isOpenToOthers } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
+import { trustToJson } from '../node/trust-json.js';
 import type { Command } from './commander.js';
 import type { Output } from './output.js';
 import { repeated } from './shared.js';
@@ -58,6 +59,11 @@ export function trustOf(options: IdentityOptions, keys?: readonly string[]): Tru
 
 const day = (seconds: number | undefined): string =>
   seconds === undefined ? '?' : new Date(seconds * 1000).toISOString().slice(0, 10);
+
+/** Who the other end is, for programs. */
+export function trustFields(trust: TrustInfo): { readonly trust: string; readonly identity?: unknown } {
+  return { trust: trust.level, ...(trust.level === 'anonymous' ? {} : { identity: trustToJson(trust) }) };
+}
 
 /** Who the other end is, for people. @param whom `publisher`, `responder` */
 export function trustText(trust: TrustInfo, whom: string): string {

@@ -8,10 +8,15 @@ import type { Handler } from '../node/handlers/handler.js';
 import { heard, SERVED_AT_ONCE } from '../node/handlers/serve-all.js';
 import { pipeConversation } from '../node/pipe-conversation.js';
 import { checkPipe } from './conversation-end.js';
+import { trustFields, trustText } from './identity-options.js';
 import type { Output } from './output.js';
 import { type Interruption, sasText, tellReachability } from './shared.js';
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** Said only of responders who have proved something: most never do. */
+const whoText = ({ trust }: Conversation): string =>
+  trust.level === 'anonymous' ? '' : ` · ${trustText(trust, 'responder')}`;
 
 export async function serveAll(
   publication: OpenPublication,
@@ -42,8 +47,13 @@ export async function serveAll(
     const hello = conversation.hello && textOf(conversation.hello);
     out.progress(
       'conversation',
-      { number, sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
-      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}${conversation.sas ? ` · ${sasText(conversation.sas)}` : ''}`,
+      {
+        number,
+        ...trustFields(conversation.trust),
+        sas: conversation.sas ?? null,
+        ...(hello === undefined ? {} : { hello }),
+      },
+      `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}${whoText(conversation)}${conversation.sas ? ` · ${sasText(conversation.sas)}` : ''}`,
     );
     const how = await handler.serve(conversation).finally(() => served--);
     out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
@@ -106,7 +116,11 @@ export async function serveTerminal(
     current = number;
     open.set(number, conversation);
     const hello = conversation.hello ? `, "${textOf(conversation.hello)}"` : '';
-    out.progress('conversation', { number }, `\rconversation ${number}: open${hello}`);
+    out.progress(
+      'conversation',
+      { number, ...trustFields(conversation.trust) },
+      `\rconversation ${number}: open${whoText(conversation)}${hello}`,
+    );
     const job = (async () => {
       let compared = false;
       try {
@@ -139,7 +153,11 @@ export async function serveTerminal(
 /** The first conversation gets standard input and output, exact bytes; then it is over. */
 export async function servePipe(publication: OpenPublication, out: Output, { signal }: Interruption): Promise<void> {
   for await (const conversation of publication.conversations) {
-    out.progress('conversation', { number: 1, sas: conversation.sas ?? null }, 'conversation open');
+    out.progress(
+      'conversation',
+      { number: 1, ...trustFields(conversation.trust), sas: conversation.sas ?? null },
+      `conversation open${whoText(conversation)}`,
+    );
     tellReachability(out, conversation);
     const breakOff = (): void => void conversation.close();
     if (signal.aborted) breakOff();

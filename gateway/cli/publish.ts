@@ -13,6 +13,7 @@ import { execHandler } from '../node/handlers/exec.js';
 import type { Handler } from '../node/handlers/handler.js';
 import { replyHandler } from '../node/handlers/reply.js';
 import { type Command, Option } from './commander.js';
+import { type IdentityOptions, identityOf, trustOf, withIdentityOptions } from './identity-options.js';
 import { serveAll, servePipe, serveTerminal } from './publish-serve.js';
 import {
   type NamespaceOptions,
@@ -27,7 +28,7 @@ import {
 } from './shared.js';
 import { readTag } from './tag-input.js';
 
-interface PublishOptions extends NamespaceOptions {
+interface PublishOptions extends NamespaceOptions, IdentityOptions {
   readonly once?: boolean;
   readonly limit?: string;
   readonly ttl?: string;
@@ -37,6 +38,7 @@ interface PublishOptions extends NamespaceOptions {
   readonly title?: string;
   readonly again?: boolean;
   readonly hello?: string;
+  readonly allow?: readonly string[];
 }
 
 function lifecycleOf(options: PublishOptions): Lifecycle {
@@ -79,6 +81,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
   if (asPipe && argument === '-')
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
+  const identity = await identityOf(options, out);
   const interrupted = untilInterrupted();
   const { api, running, others } = await openNodeApi(options, { store: true, namespaces: true });
   try {
@@ -101,6 +104,8 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
         bridge: options.bridge,
         title: options.title,
         again: options.again,
+        identity,
+        allow: trustOf(options, options.allow),
         hello: options.hello === undefined ? undefined : utf8(options.hello),
       },
       interrupted.signal,
@@ -140,8 +145,13 @@ Examples:
   tar c photos | rdv publish "$(rdv tag new)" -n mqtt://broker.example`;
 
 export function publishCommand(command: Command): Command {
-  return withNamespaceOptions(command)
+  return withIdentityOptions(withNamespaceOptions(command))
     .description('publish a tag and serve whoever responds')
+    .option(
+      '--allow <key>',
+      'serve only responders who prove to hold this key, or a certificate under --roots (repeat it for several)',
+      repeated,
+    )
     .option('--once', 'single-shot: the first response un-publishes')
     .option('--limit <n>', 'at most this many responses')
     .option('--ttl <duration>', 'un-publish after this long: seconds, or like 90s, 15m, 12h, 7d')

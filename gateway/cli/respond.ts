@@ -9,6 +9,14 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { pipeConversation } from '../node/pipe-conversation.js';
 import type { Command } from './commander.js';
 import { checkEnd, checkPipe } from './conversation-end.js';
+import {
+  type IdentityOptions,
+  identityOf,
+  trustFields,
+  trustOf,
+  trustText,
+  withIdentityOptions,
+} from './identity-options.js';
 import { duration, type Output } from './output.js';
 import {
   type NamespaceOptions,
@@ -24,11 +32,14 @@ import {
 } from './shared.js';
 import { readTag } from './tag-input.js';
 
-interface RespondOptions extends NamespaceOptions {
+interface RespondOptions extends NamespaceOptions, IdentityOptions {
   readonly timeout: string;
   readonly wait: boolean;
   readonly hello?: string;
   readonly message?: readonly string[];
+  readonly trust?: readonly string[];
+  readonly anonymousFirst?: boolean;
+  readonly verify?: boolean;
 }
 
 /** Lines to messages and messages to lines, until both ends have ended. */
@@ -78,6 +89,17 @@ async function exchange(conversation: Conversation, messages: readonly string[],
   return conversation.closed;
 }
 
+/** Asks for a fresh proof. @throws IdentityError when there is none: the conversation is broken off */
+async function verify(conversation: Conversation, out: Output): Promise<void> {
+  try {
+    const trust = await conversation.challenge();
+    out.progress('verified', trustFields(trust), `now: ${trustText(trust, 'publisher')}`);
+  } catch (error) {
+    await conversation.close();
+    throw error;
+  }
+}
+
 async function respond(operand: string | undefined, given: RespondOptions): Promise<void> {
   const { argument, options: said } = operandAndNamespaces(operand, given);
   const out = outputOf(said);
@@ -87,6 +109,7 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
   if (argument === '-' && !said.message)
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file, or -m');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
+  const identity = await identityOf(options, out);
   const { signal } = untilInterrupted();
   const { api } = await openNodeApi(options, { store: false, namespaces: true });
   try {
@@ -100,6 +123,9 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
         timeoutMs,
         noWait: !options.wait,
         hello: options.hello === undefined ? undefined : utf8(options.hello),
+        identity,
+        trust: trustOf(options, options.trust),
+        anonymousFirst: options.anonymousFirst,
       },
       signal,
       (note) => {
@@ -114,9 +140,15 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
     const hello = conversation.hello && new TextDecoder().decode(conversation.hello);
     out.progress(
       'open',
-      { tookMs, trust: 'anonymous', sas: conversation.sas ?? null, ...(hello === undefined ? {} : { hello }) },
-      `open after ${duration(tookMs)} · anonymous publisher · compare aloud: ${sasText(conversation.sas)}${hello === undefined ? '' : `\nhello: ${hello}`}`,
+      {
+        tookMs,
+        ...trustFields(conversation.trust),
+        sas: conversation.sas ?? null,
+        ...(hello === undefined ? {} : { hello }),
+      },
+      `open after ${duration(tookMs)} · ${trustText(conversation.trust, 'publisher')} · compare aloud: ${sasText(conversation.sas)}${hello === undefined ? '' : `\nhello: ${hello}`}`,
     );
+    if (options.verify) await verify(conversation, out);
     if (options.message) checkEnd(await exchange(conversation, options.message, out), signal);
     else if (process.stdin.isTTY) checkEnd(await talk(conversation, out), signal);
     else checkPipe(await pipeConversation(conversation, process.stdin, process.stdout), signal);
@@ -134,8 +166,11 @@ Examples:
   rdv respond "$(cat tag)" -n mqtt://broker.example -n ble: --adapter hci0 < question > answer`;
 
 export function respondCommand(command: Command): Command {
-  return withNamespaceOptions(command)
+  return withIdentityOptions(withNamespaceOptions(command))
     .description('meet the publisher of a tag; interactive on a terminal, else a pipe')
+    .option('--trust <key>', 'speak only to a publisher with this key (repeat it for several)', repeated)
+    .option('--anonymous-first', 'speak to anybody who has published the tag, also where it names a key')
+    .option('--verify', 'ask the publisher for a fresh proof before anything is said')
     .option('--timeout <seconds>', 'give up after this long without an answer', '60')
     .option('--no-wait', 'fail at once (exit code 3) when nobody has published the tag')
     .option('--hello <text>', 'say this inside the handshake (≤ 512 bytes; not forward-secret)')

@@ -4,6 +4,8 @@
  */
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+import type { IdentitySource } from '../identity/open-signer.js';
+import type { TrustSource } from '../identity/trust-policy.js';
 
 export type Lifecycle =
   | { readonly kind: 'unlimited' }
@@ -28,6 +30,10 @@ export interface PublishRequest {
   readonly advertise?: boolean | undefined;
   /** Publish anew what is used up; default: an error. */
   readonly again?: boolean | undefined;
+  /** Vouches for the records, and is proved to responders who ask (SPEC §6). */
+  readonly identity?: IdentitySource | undefined;
+  /** Only responders who prove to be these get a conversation. */
+  readonly allow?: TrustSource | undefined;
 }
 
 /** `stopped`: in the store, and nobody serves it until the tag is published again. */
@@ -64,6 +70,12 @@ export interface RespondRequest {
   /** Fail with `not-published` as soon as every namespace has answered, or after 3 s. */
   readonly noWait: boolean;
   readonly hello?: Uint8Array | undefined;
+  /** Proved to a publisher who asks (SPEC §6). */
+  readonly identity?: IdentitySource | undefined;
+  /** Whom to believe, beside the key that the tag names. */
+  readonly trust?: TrustSource | undefined;
+  /** Speak to anybody, although tag or `trust` name somebody. */
+  readonly anonymousFirst?: boolean | undefined;
 }
 
 export interface ScanRequest {

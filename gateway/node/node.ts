@@ -13,6 +13,8 @@ import { TagSecret } from '@rdv/protocol/tag/derived';
 import { EidResolver } from '@rdv/protocol/tag/eid-resolver';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { parseAnyTag } from '../identity/any-tag.js';
+import { openSigner } from '../identity/open-signer.js';
+import { openPolicy } from '../identity/trust-policy.js';
 import { BleNamespace } from '../namespaces/ble.js';
 import { createDialer } from '../radio/dialer.js';
 import type {
@@ -152,6 +154,9 @@ export class Node implements NodeApi {
   async respond(request: RespondRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<Conversation> {
     const tag = await parseAnyTag(request.tag);
     const urls = request.namespaces ?? this.#options.namespaces;
+    const { log } = this.#options.ports;
+    const signer = request.identity && (await openSigner(request.identity, (what) => log.warn(what)));
+    const trust = request.trust && (await openPolicy(request.trust));
     const [secret, namespaces] = await Promise.all([
       TagSecret.fromTag(tag, realmOf(request.realm)),
       this.#pool.all(urls, 'respond'),
@@ -163,6 +168,9 @@ export class Node implements NodeApi {
         {
           timeoutMs: request.timeoutMs,
           noWait: request.noWait,
+          anonymousFirst: request.anonymousFirst === true,
+          ...(signer && { signer }),
+          ...(trust && { trust }),
           ...(request.hello ? { hello: request.hello } : {}),
           ...(signal ? { signal } : {}),
         },

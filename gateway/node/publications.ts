@@ -10,6 +10,8 @@ import { type Publication, publish } from '@rdv/protocol/rendezvous/publish';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { parseAnyTag } from '../identity/any-tag.js';
+import { openSigner } from '../identity/open-signer.js';
+import { openPolicy } from '../identity/trust-policy.js';
 import { withoutSecrets } from '../namespaces/parse-url.js';
 import type {
   Lifecycle,
@@ -104,6 +106,8 @@ export class Publications {
     }
     const { defaults, ports, store } = this.#options;
     const urls = request.namespaces ?? (defaults.length > 0 ? defaults : (known?.namespaces ?? []));
+    const signer = request.identity && (await openSigner(request.identity, (what) => ports.log.warn(what)));
+    const allow = request.allow && (await openPolicy(request.allow));
     const namespaces = await this.#options.namespaces(urls);
     const entryAs = (handle: string): BookEntry => ({
       handle,
@@ -120,6 +124,8 @@ export class Publications {
           ...(request.ttlSeconds === undefined ? {} : { ttlSeconds: request.ttlSeconds }),
           ...(request.bridge ? { bridge: request.bridge } : {}),
           ...(request.hello ? { hello: request.hello } : {}),
+          ...(signer && { signer }),
+          ...(allow && { allow }),
           ...handles,
           ...(signal ? { signal } : {}),
         },
