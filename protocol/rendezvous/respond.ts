@@ -329,22 +329,19 @@ class Responder {
 
   #failIfNobody(): void {
     if (this.#tried.size > 0 || this.#vetting.pending || this.#candidates().length > 0) return;
-    if (this.#vetting.failure) {
-      this.#fail(this.#vetting.failure);
-      return;
+    if (this.#vetting.failure) this.#fail(this.#vetting.failure);
+    else if (this.#usedUp && !this.#options.noWait) this.#fail(new RefusedError('consumed', REFUSED.consumed));
+    else {
+      const why = 'nobody has published this tag here: check its spelling, or wait for them';
+      this.#fail(new RdvError('not-published', why));
     }
-    if (this.#usedUp && !this.#options.noWait) {
-      this.#fail(new RefusedError('consumed', REFUSED.consumed));
-      return;
-    }
-    this.#fail(
-      new RdvError('not-published', 'nobody has published this tag here: check its spelling, or wait for them'),
-    );
   }
 
   #timeout(): RdvError {
     if (this.#tried.size === 0 && this.#demanding && this.#vetting.failure) return this.#vetting.failure;
     if (this.#refusal) return new RefusedError(this.#refusal, REFUSED[this.#refusal]);
+    // Asked, and used up by somebody else before the answer; whoever could have said so is gone.
+    if (this.#usedUp && this.#candidates().length === 0) return new RefusedError('consumed', REFUSED.consumed);
     return new TimeoutError(
       this.#tried.size === 0
         ? 'nobody published this tag in time: check its spelling and the namespaces'

@@ -22,6 +22,17 @@ describe('a responder that comes late', () => {
     await expect(rig.settle(rig.respond({ noWait: true }))).rejects.toMatchObject({ code: 'not-published' });
   });
 
+  it('is refused when it had asked already and the publisher is gone without an answer', async () => {
+    const rig = new Rig();
+    const publication = await rig.publish({ lifecycle: 'single' });
+    // What this one sends does not arrive before the other has used the tag up and the publisher has left.
+    const slow = rig.respond({ timeoutMs: 20_000 }, { namespaces: [rig.client({ latencyMs: 400 })] });
+    await rig.clock.advance(900);
+    await (await rig.settle(rig.respond())).send(new Uint8Array(1)).catch(() => {});
+    await publication.close();
+    await expect(rig.settle(slow)).rejects.toMatchObject({ code: 'refused', reason: 'consumed' });
+  });
+
   it('is served when the same tag is published anew meanwhile, or already was', async () => {
     const rig = await usedUp();
     const responding = rig.respond();
