@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { utf8 } from '@rdv/protocol/core/bytes';
-import { CanceledError } from '@rdv/protocol/core/errors';
+import { CanceledError, toRdvError } from '@rdv/protocol/core/errors';
 import type { OpenPublication } from '../node/api.js';
 import type { Handler } from '../node/handlers/handler.js';
 import { heard, SERVED_AT_ONCE } from '../node/handlers/serve-all.js';
@@ -55,7 +55,11 @@ export async function serveAll(
       },
       `conversation ${number}: open${hello === undefined ? '' : `, "${hello}"`}${whoText(conversation)}${conversation.sas ? ` · ${sasText(conversation.sas)}` : ''}`,
     );
-    const how = await handler.serve(conversation).finally(() => served--);
+    const how = await handler
+      .serve(conversation)
+      // A broken handler costs this conversation, not the publication.
+      .catch((error: unknown) => toRdvError(error).message)
+      .finally(() => served--);
     out.progress('ended', { number, how }, `conversation ${number}: ${how}`);
   };
   for await (const conversation of publication.conversations) {

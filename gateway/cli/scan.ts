@@ -44,7 +44,8 @@ export function scanCommand(command: Command): Command {
       const shown = new Map<string, number>();
       try {
         if (seconds > 0) setTimeout(() => enough.abort(), seconds * 1000);
-        out.progress('scanning', {}, `EID${' '.repeat(15)}RSSI  FORMAT     TAG`);
+        out.progress('scanning', {}, 'scanning …');
+        let columns = out.json;
         await api.scan(
           { tags },
           (heard) => {
@@ -52,6 +53,8 @@ export function scanCommand(command: Command): Command {
             if (now - (shown.get(heard.eid) ?? -AGAIN_AFTER_MS) < AGAIN_AFTER_MS) return;
             if (shown.size > 10_000) shown.clear();
             shown.set(heard.eid, now);
+            if (!columns) out.progress('columns', {}, `EID${' '.repeat(15)}RSSI  FORMAT     TAG`);
+            columns = true;
             const whose = heard.tag === undefined ? '-' : (tags[heard.tag]?.text ?? '-');
             const marks = `${heard.wantsBridging ? ' wants-bridging' : ''}${heard.hasMail ? ' has-mail' : ''}`;
             out.result(

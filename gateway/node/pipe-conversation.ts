@@ -16,11 +16,14 @@ export interface PipeEnd {
 /**
  * Resolves with how the conversation ended, after the last byte was written to `output`, which is ended unless it is
  * the standard output of the process. Never rejects.
+ * @param endsWell asked at the end of `input` (`spoke`: whether it said anything): END, or else the conversation is
+ *   broken off
  */
 export async function pipeConversation(
   conversation: Conversation,
   input: Readable,
   output: Writable,
+  endsWell: (spoke: boolean) => Promise<boolean> = async () => true,
 ): Promise<PipeEnd> {
   let failure: unknown;
   // A reader that goes away or a conversation that breaks ends both directions.
@@ -40,8 +43,13 @@ export async function pipeConversation(
     }
   })().catch(abort);
   const outward = (async () => {
-    for await (const chunk of input as AsyncIterable<Buffer>) await conversation.send(new Uint8Array(chunk));
-    await conversation.end();
+    let spoke = false;
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      spoke = true;
+      await conversation.send(new Uint8Array(chunk));
+    }
+    if (await endsWell(spoke)) await conversation.end();
+    else await conversation.close();
   })().catch(abort);
   const reason = await conversation.closed;
   input.destroy();

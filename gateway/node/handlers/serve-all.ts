@@ -40,7 +40,8 @@ export async function serveAll(
     try {
       log.info('conversation over', { handle, how: await handler.serve(conversation) });
     } catch (error) {
-      log.error('a handler failed', { handle, code: toRdvError(error).code });
+      const { code, message } = toRdvError(error);
+      log.error('a handler failed', { handle, code, reason: message });
       await conversation.close();
     } finally {
       served--;

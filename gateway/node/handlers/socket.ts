@@ -4,7 +4,7 @@
  */
 import { createConnection } from 'node:net';
 import type { Conversation } from '@rdv/protocol/conversation/api';
-import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
 import { serveConversation } from '../conversation-lines.js';
 import type { Handler } from './handler.js';
 
@@ -21,7 +21,7 @@ export function socketHandler(path: string): Handler {
       });
       if (failure) {
         await conversation.close();
-        return `no service listens at ${path}: ${failure.message}`;
+        throw new RdvError('unreachable', `no service listens at ${path}: ${failure.message}`, { cause: failure });
       }
       return serveConversation(stream, conversation);
     },

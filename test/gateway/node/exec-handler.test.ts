@@ -42,9 +42,12 @@ describe('a program per conversation', () => {
 
   it('may fail, or not exist: that ends one conversation', async () => {
     expect(await execHandler('exit 3').serve(responder(['x']).conversation)).toBe('exit 3');
-    expect(await execHandler('exec /nonexistent/program 2>/dev/null').serve(responder([]).conversation)).toMatch(
+    // One that never started is no empty answer: the conversation is broken off.
+    const { conversation } = responder([]);
+    await expect(execHandler('exec /nonexistent/program 2>/dev/null').serve(conversation)).rejects.toThrow(
       /exit 12[67]/,
     );
+    expect(await conversation.closed).toBe('aborted');
     expect(() => execHandler('  ')).toThrow(/empty/);
   });
 });
