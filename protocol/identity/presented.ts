@@ -3,14 +3,10 @@
  * its limits, nothing judged.
  */
 import { type CborValue, decodeCbor, encodeCbor } from '../core/cbor.js';
+import { CERTIFICATE_CHAIN_MAX, CERTIFICATE_CHAIN_MAX_BYTES } from '../core/constants.js';
 import { DecodeError, InvalidArgumentError } from '../core/errors.js';
 import type { PublicIdentity, Signer } from './api.js';
 import { publicIdentity } from './spki.js';
-
-/** Certificates in a chain, without the root. */
-export const CHAIN_MAX = 6;
-/** All of them together; a record holds less. */
-export const CHAIN_MAX_BYTES = 12_288;
 
 export interface Presented {
   readonly key: PublicIdentity;
@@ -24,9 +20,9 @@ const KEY = { spki: 1, chain: 2, signature: 3 } as const;
 /** @throws InvalidArgumentError for a chain that nobody would read */
 export function checkSigner(signer: Signer): void {
   const chain = signer.chain ?? [];
-  if (chain.length > CHAIN_MAX || bytesOf(chain) > CHAIN_MAX_BYTES) {
+  if (chain.length > CERTIFICATE_CHAIN_MAX || bytesOf(chain) > CERTIFICATE_CHAIN_MAX_BYTES) {
     throw new InvalidArgumentError(
-      `"signer.chain" expected at most ${CHAIN_MAX} certificates, ${CHAIN_MAX_BYTES} bytes`,
+      `"signer.chain" expected at most ${CERTIFICATE_CHAIN_MAX} certificates, ${CERTIFICATE_CHAIN_MAX_BYTES} bytes`,
     );
   }
 }
@@ -60,12 +56,13 @@ export function decodePresented(
 }
 
 function chainOf(value: unknown): Uint8Array[] {
-  if (!Array.isArray(value) || value.length === 0 || value.length > CHAIN_MAX) throw new DecodeError('bad chain');
+  if (!Array.isArray(value) || value.length === 0 || value.length > CERTIFICATE_CHAIN_MAX)
+    throw new DecodeError('bad chain');
   const chain = value.map((item: unknown) => {
     if (!(item instanceof Uint8Array) || item.length === 0) throw new DecodeError('bad chain');
     return item;
   });
-  if (bytesOf(chain) > CHAIN_MAX_BYTES) throw new DecodeError('bad chain');
+  if (bytesOf(chain) > CERTIFICATE_CHAIN_MAX_BYTES) throw new DecodeError('bad chain');
   return chain;
 }
 
