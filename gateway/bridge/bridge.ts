@@ -14,6 +14,7 @@ import { Carried } from './carried.js';
 import { Mail } from './mail.js';
 import { type Counters, Meter, type Quota } from './meter.js';
 import { Mirror } from './mirror.js';
+import { Strangers } from './strangers.js';
 
 export interface BridgeOptions {
   readonly far: Namespace;
@@ -67,6 +68,7 @@ interface Interest {
 export class Bridge {
   readonly #options: BridgeOptions;
   readonly #mirror: Mirror;
+  readonly #strangers: Strangers;
   readonly #mail: Mail;
   readonly #carried: Carried;
   /** On their way out: a broker may echo them to us before it acknowledges them. */
@@ -81,7 +83,10 @@ export class Bridge {
 
   constructor(options: BridgeOptions) {
     this.#options = options;
-    this.#mirror = new Mirror(options.far, options.clock, options.log);
+    this.#strangers = new Strangers(options.clock);
+    this.#mirror = new Mirror(options.far, options.clock, options.log, (id, owner, record) =>
+      this.#strangers.hear(id, owner, record),
+    );
     this.#mail = new Mail(options.clock);
     this.#carried = new Carried(options.clock);
   }
@@ -106,7 +111,7 @@ export class Bridge {
       onPut: async (record) => {
         this.#charge(meter, record.length);
         meter.counters.records++;
-        await this.#mirror.offer(record);
+        await this.#mirror.offer(record, (id) => peer && this.#strangers.follow(id, peer));
       },
       onSub: (queue) => {
         if (!peer) throw new LinkRefusal('busy', 'not ready', REFUSAL_RETRY_MS);
@@ -133,6 +138,7 @@ export class Bridge {
         this.#links.add(open);
         open.onClose(() => {
           this.#links.delete(open);
+          this.#strangers.leave(open);
           this.#totals.refused += meter.counters.refused;
         });
       },

@@ -34,13 +34,21 @@ export class Mirror {
   readonly #log: Logger;
   /** Least recently offered first. */
   readonly #ids = new Map<string, Watched>();
+  readonly #onStranger: (id: string, owner: string, record: RecordEnvelope) => void;
   #expiry: Timer | undefined;
   #count = 0;
 
-  constructor(far: Namespace, clock: Clock, log: Logger) {
+  /** @param onStranger told of records under our ids whose owners are not ours: id and owner in hex, not verified */
+  constructor(
+    far: Namespace,
+    clock: Clock,
+    log: Logger,
+    onStranger: (id: string, owner: string, record: RecordEnvelope) => void = () => {},
+  ) {
     this.#far = far;
     this.#clock = clock;
     this.#log = log;
+    this.#onStranger = onStranger;
   }
 
   get size(): number {
@@ -50,11 +58,13 @@ export class Mirror {
   /**
    * Takes a record from a link. Resolves when the far namespace has it. When there is no room the least recently offered
    * goes: no beacon can fill a gateway for good, and what went comes again with the next visit.
+   * @param onChecked called with the id (hex) once the record is known to be sound
    * @throws DecodeError · AuthenticationError · RdvError `expired`, and what the far namespace answers
    */
-  async offer(bytes: Uint8Array): Promise<void> {
+  async offer(bytes: Uint8Array, onChecked: (id: string) => void = () => {}): Promise<void> {
     const record = checkPut(bytes, this.#seconds());
     const kept = this.#keep(record);
+    onChecked(toHex(record.id));
     if (kept.record !== record && (kept.taken || isNewer(kept.record, record))) return;
     await this.#far.put(kept.record.bytes);
     if (kept.record.seq === record.seq) kept.taken = true;
@@ -99,7 +109,7 @@ export class Mirror {
     return watched;
   }
 
-  /** Something is stored under `id` out there: is it what should be there? Whose is not ours costs no signature. */
+  /** Something is stored under `id` out there: is it what should be there? */
   #heard(id: string, bytes: Uint8Array, place: Uint8Array | undefined): void {
     const watched = this.#ids.get(id);
     if (!watched) return;
@@ -112,8 +122,14 @@ export class Mirror {
       for (const kept of lost) if (kept) this.#restoreSoon(kept);
       return;
     }
-    const kept = watched.owners.get(toHex(record.owner));
-    if (!kept || toHex(record.id) !== id || equalBytes(record.bytes, kept.record.bytes)) return;
+    if (toHex(record.id) !== id) return;
+    const owner = toHex(record.owner);
+    const kept = watched.owners.get(owner);
+    if (!kept) {
+      this.#onStranger(id, owner, record);
+      return;
+    }
+    if (equalBytes(record.bytes, kept.record.bytes)) return;
     if (isNewer(record, kept.record) && this.#holds(bytes)) {
       kept.record = record;
       kept.taken = true;

@@ -139,14 +139,14 @@ describe('bridge', () => {
     const link = new FakeLink(bridge.visit('a'));
     const forged = record.slice();
     forged[forged.length - 1]! ^= 1;
-    await expect(link.put(forged)).rejects.toMatchObject({ code: 'authentication-failed' });
-    await expect(link.put(bytes(600))).rejects.toMatchObject({ code: 'malformed' });
+    await expect(link.offer(forged)).rejects.toMatchObject({ code: 'authentication-failed' });
+    await expect(link.offer(bytes(600))).rejects.toMatchObject({ code: 'malformed' });
     await expect(
-      link.put(testRecord({ id, owner, seq: 6, notAfter: Math.floor(clock.now() / 1000) - 1 })),
+      link.offer(testRecord({ id, owner, seq: 6, notAfter: Math.floor(clock.now() / 1000) - 1 })),
     ).rejects.toMatchObject({ code: 'expired' });
     const heard: Uint8Array[] = [];
     await outside.watch({ id }, (bytes) => heard.push(bytes)).answered;
-    await link.put(record);
+    await link.offer(record);
     await clock.advance(10);
     expect(heard.at(-1)).toEqual(record);
     await outside.put(older);
@@ -161,6 +161,42 @@ describe('bridge', () => {
     await outside.put(record);
     await clock.advance(5000);
     expect(heard.at(-1)).toEqual(tombstone);
+    bridge.close();
+  });
+
+  it('tells a beacon who else publishes under its id, checked and bounded, also at the next visit', async () => {
+    const { clock, outside, bridge } = rig();
+    const id = bytes(32);
+    const [mine, other] = [testOwner(), testOwner()];
+    const at = (owner: ReturnType<typeof testOwner>, seq: number, sealedBytes = 512): Uint8Array =>
+      testRecord({ id, owner, seq, notAfter: soon(clock), sealedBytes });
+    const before = at(other, 1);
+    await outside.put(before);
+    const link = new FakeLink(bridge.visit('a'));
+    await link.offer(at(mine, 1));
+    await clock.advance(10);
+    expect(link.records).toEqual([before]);
+    const tombstone = at(other, 2, 0);
+    const forged = at(other, 3);
+    forged[forged.length - 1]! ^= 1;
+    await outside.put(tombstone);
+    await outside.put(before);
+    await outside.put(forged);
+    await clock.advance(10);
+    expect(link.records).toEqual([before, tombstone]);
+    link.close();
+    const later = at(testOwner(), 1);
+    await outside.put(later);
+    await clock.advance(10);
+    const next = new FakeLink(bridge.visit('b'));
+    await next.offer(at(mine, 1));
+    await clock.advance(10);
+    expect(next.records).toEqual([tombstone, later]);
+    expect(link.records).toHaveLength(2);
+    for (let i = 0; i < 500; i++) await outside.put(at(testOwner(), 1));
+    await clock.advance(100);
+    expect(next.records.length).toBeGreaterThan(20);
+    expect(next.records.length).toBeLessThan(80);
     bridge.close();
   });
 
@@ -220,14 +256,14 @@ describe('bridge', () => {
     const hostile = new FakeLink(bridge.visit('hostile'));
     const id = bytes(32);
     for (let i = 0; i < 8; i++)
-      await hostile.put(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+      await hostile.offer(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
     for (let i = 0; i < 1030; i++)
-      await hostile.put(testRecord({ id: bytes(32), owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+      await hostile.offer(testRecord({ id: bytes(32), owner: testOwner(), seq: 1, notAfter: soon(clock) }));
     expect(bridge.status.records).toBeLessThanOrEqual(1024);
     for (let i = 0; i < 8; i++)
-      await hostile.put(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
+      await hostile.offer(testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) }));
     const honest = testRecord({ id, owner: testOwner(), seq: 1, notAfter: soon(clock) });
-    await new FakeLink(bridge.visit('kiosk')).put(honest);
+    await new FakeLink(bridge.visit('kiosk')).offer(honest);
     expect(hub.records(id)).toContainEqual(honest);
     hub.overwrite(id, honest.subarray(37, 69), null);
     await clock.advance(1000);
@@ -244,9 +280,9 @@ describe('bridge', () => {
     far.put = async () => {
       throw new RdvError('quota', 'full');
     };
-    await expect(link.put(record)).rejects.toMatchObject({ code: 'quota' });
+    await expect(link.offer(record)).rejects.toMatchObject({ code: 'quota' });
     far.put = put;
-    await link.put(record);
+    await link.offer(record);
     expect(hub.records(id)).toEqual([record]);
     bridge.close();
   });

@@ -6,6 +6,8 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import type { LinkPeer, LinkState } from '@rdv/protocol/link/peer';
 
 export class FakeLink {
+  /** Records handed to the beacon. */
+  readonly records: Uint8Array[] = [];
   readonly delivered: { queue: string; frame: Uint8Array }[] = [];
   refuse = false;
   state: LinkState = 'open';
@@ -28,6 +30,11 @@ export class FakeLink {
     this.delivered.push({ queue: toHex(queue), frame });
   }
 
+  async put(record: Uint8Array): Promise<void> {
+    if (this.refuse) throw new RdvError('not-authorized', 'no');
+    this.records.push(record);
+  }
+
   /** The beacon's side. */
   async sub(queue: Uint8Array): Promise<void> {
     this.#queues.set(toHex(queue), queue);
@@ -40,7 +47,7 @@ export class FakeLink {
   async send(queue: Uint8Array, frame: Uint8Array): Promise<void> {
     await this.#visit.handlers.onSend?.(queue, frame);
   }
-  async put(record: Uint8Array): Promise<void> {
+  async offer(record: Uint8Array): Promise<void> {
     await this.#visit.handlers.onPut?.(record);
   }
 
