@@ -14,15 +14,22 @@ const shared = {
 /** What has neither radio nor broker nor file nor process. */
 const pure = ['protocol/**/*.test.ts', 'interop/**/*.test.ts'];
 
+/** What opens sockets, files and processes of its own, loads no radio stack, and leaves the process as it was. */
+const tidy = [
+  'hardware/air/**/*.test.ts',
+  'gateway/{bridge,identity,namespaces,node,server}/**/*.test.ts',
+  'faults/**/*.test.ts',
+];
+
 export default defineConfig({
   test: {
     // Two cores: timing tests want the second one for their peers.
     maxWorkers: 2,
     reporters: ['default'],
     projects: [
-      { test: { ...shared, name: 'all', include: ['**/*.test.ts'], exclude: [...shared.exclude, ...pure] } },
-      // Nothing of the protocol's lives in the process (its tests of that are elsewhere), so its files share one: a third
-      // of a second of start-up for each file is saved.
+      { test: { ...shared, name: 'all', include: ['**/*.test.ts'], exclude: [...shared.exclude, ...pure, ...tidy] } },
+      // Files that leave nothing behind in the process share one: a third of a second of start-up is saved for each.
+      { test: { ...shared, name: 'tidy', include: tidy, isolate: false } },
       { test: { ...shared, name: 'protocol', include: pure, isolate: false, provide: { primitives: 'node' } } },
       // What a browser runs: the protocol's tests once more on the portable primitives.
       {
