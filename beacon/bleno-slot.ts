@@ -59,7 +59,7 @@ export class BlenoSlot {
         const link = this.#session?.link;
         // Answered within the call: an answer kept for later could reach the next client.
         done(link && offset === 0 ? ATT_SUCCESS : ATT_UNLIKELY);
-        if (offset === 0) link?.written(data);
+        if (offset === 0) link?.received(data);
       },
     });
     const notify = new bleno.Characteristic({
@@ -92,10 +92,7 @@ export class BlenoSlot {
   }
 
   #mtuChanged(mtu: number): void {
-    const session = this.#session;
-    if (!session) return;
-    session.mtu = mtu;
-    session.link?.resized(mtu);
+    if (this.#session) this.#session.mtu = mtu;
   }
 
   #subscribed(send: (value: Buffer) => void): void {
@@ -109,7 +106,12 @@ export class BlenoSlot {
       if (this.#session === session) send(value);
     };
     const completed = this.#options.port.flow.completed(HANDLE);
-    session.link = new BlenoLink(session.localAddress, session.mtu, completed, notify, () => this.#drop(session));
+    session.link = new BlenoLink(session.localAddress, {
+      completed,
+      mtu: () => session.mtu,
+      transmit: notify,
+      disconnect: () => this.#drop(session),
+    });
     this.#options.onLink(session.link);
   }
 

@@ -99,7 +99,7 @@ export class NobleConnection {
     this.#link = link;
     // Listens before it subscribes: the peripheral may speak at once.
     notify.on('data', (data, isNotification) => {
-      if (isNotification) link.notified(data);
+      if (isNotification) link.received(data);
     });
     await this.#answer<boolean>((done) => {
       notify.once('notify', done);
