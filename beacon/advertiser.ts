@@ -57,6 +57,8 @@ export class Advertiser {
   #round: Entry[] = [];
   #current: Entry | undefined;
   #shown = '';
+  /** The radio believes to send what it does not: it has to stop before it takes the same again. */
+  #anew = false;
   #timer: Timer | undefined;
   /** The one wait after a failure: slices that come meanwhile leave the radio in peace. */
   #retry: Timer | undefined;
@@ -107,6 +109,18 @@ export class Advertiser {
 
   /** Something that an advert shows (mail, bridging) has changed. */
   refresh(): void {
+    this.#apply();
+  }
+
+  /** The ephemeral ids (8 bytes each) that are sent in turn at the moment: those of tags that were on the air. */
+  get sent(): readonly Uint8Array[] {
+    return [...this.#entries.values()].filter(({ window }) => window >= 0).map(({ eid }) => eid);
+  }
+
+  /** Puts the advert on the air anew, whatever the radio said of it before. */
+  reassert(): void {
+    this.#shown = '';
+    this.#anew = true;
     this.#apply();
   }
 
@@ -190,6 +204,10 @@ export class Advertiser {
             });
       const shown = toHex(data) + toHex(entry.address);
       if (shown === this.#shown) return;
+      if (this.#anew) {
+        this.#anew = false;
+        await peripheral.stopAdvertising();
+      }
       await peripheral.advertise({
         data,
         scanResponse: encodeScanResponse(),

@@ -1,11 +1,25 @@
 /** `rdv status`: what the running node is doing, and its node key. */
 import { RdvError } from '@rdv/protocol/core/errors';
+import type { NodeStatus } from '../node/api.js';
 import { ControlClient } from '../node/control-client.js';
 import { nodeAnswers } from '../node/control-server.js';
 import { nodePaths } from '../node/paths.js';
 import type { Command } from './commander.js';
 import { duration } from './output.js';
 import { type CommonOptions, outputOf, withCommonOptions } from './shared.js';
+
+function onAir(proof: NodeStatus['onAir']): string {
+  switch (proof?.state) {
+    case undefined:
+      return 'nobody listens: a second adapter (proof-adapter in the configuration) could tell';
+    case 'waiting':
+      return 'the second radio listens';
+    case 'heard':
+      return `heard by the second radio${proof?.heardMsAgo === undefined ? '' : `, ${duration(proof.heardMsAgo)} ago`}`;
+    case 'silent':
+      return 'NOT heard by the second radio: look at adapter, antenna and distance';
+  }
+}
 
 export function statusCommand(command: Command): Command {
   return withCommonOptions(command)
@@ -28,6 +42,7 @@ export function statusCommand(command: Command): Command {
           `node key    ${status.nodeKey ?? '-'}`,
           `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
           `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
+          ...(status.roles.includes('beacon') ? [`on the air  ${onAir(status.onAir)}`] : []),
         ].join('\n'),
       );
       await api.close();

@@ -6,6 +6,7 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { IdentitySource } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
+import type { AirProofStatus } from '../radio/air-proof.js';
 
 export type Lifecycle =
   | { readonly kind: 'unlimited' }
@@ -106,6 +107,8 @@ export interface NodeStatus {
   readonly nodeKey: string | undefined;
   /** Of the gateway role. */
   readonly bridge: Readonly<Record<string, number>> | undefined;
+  /** What a second radio hears of the beacon role; undefined where none listens. */
+  readonly onAir: AirProofStatus | undefined;
 }
 
 /** Whether a namespace can be used at the moment. It is tried again by itself while it cannot. */

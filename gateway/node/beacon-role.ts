@@ -21,6 +21,10 @@ export interface BeaconRole {
    * gateways, which take its tombstones along. Idempotent.
    */
   retire(handle: string): void;
+  /** The ephemeral ids (8 bytes each) that are sent at the moment. */
+  sent(): readonly Uint8Array[];
+  /** Puts the adverts on the air anew, whatever the radio said of them before. */
+  reassert(): void;
   close(): Promise<void>;
 }
 
@@ -76,6 +80,8 @@ export function startBeaconRole(options: {
           ports.clock.schedule(RETIRE_MS, () => withdraw(handle)),
         );
     },
+    sent: () => advertiser.sent,
+    reassert: () => advertiser.reassert(),
     async close() {
       for (const timer of retiring.values()) timer.cancel();
       await advertiser.close();

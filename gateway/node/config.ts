@@ -35,6 +35,8 @@ export interface NodeConfig {
           /** Node keys (hex) of the gateways that `bridge: trusted` trusts. */
           readonly 'trusted-gateways': readonly string[];
           readonly slots: number;
+          /** Another adapter, which listens whether the beacon is on the air; default: the gateway's. */
+          readonly 'proof-adapter'?: string | undefined;
         }
       | undefined;
     readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
@@ -100,6 +102,7 @@ const schema = v.strictObject({
           'interval-ms': v.optional(v.pipe(v.number(), v.minValue(20), v.maxValue(10_240)), 200),
           'trusted-gateways': v.optional(v.array(key), []),
           slots: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 4),
+          'proof-adapter': v.optional(text),
         }),
       ),
       gateway: v.optional(

@@ -16,6 +16,7 @@ import { parseAnyTag } from '../identity/any-tag.js';
 import { openSigner } from '../identity/open-signer.js';
 import { openPolicy } from '../identity/trust-policy.js';
 import { BleNamespace } from '../namespaces/ble.js';
+import { AirProof } from '../radio/air-proof.js';
 import { createDialer } from '../radio/dialer.js';
 import type {
   BeaconHeard,
@@ -51,6 +52,8 @@ export interface NodeOptions {
     readonly intervalMs: number;
     readonly trustedKeys: readonly Uint8Array[];
     readonly slots: number;
+    /** Another adapter that listens whether the beacon is on the air; default: the gateway's, if it is another. */
+    readonly proofAdapter?: string | undefined;
   };
   readonly gateway: { readonly adapter: string; readonly namespace: string } | undefined;
 }
@@ -69,6 +72,7 @@ export class Node implements NodeApi {
   #beaconOpening: Promise<BeaconRole> | undefined;
   #ble: Promise<BleNamespace> | undefined;
   #gateway: GatewayRole | undefined;
+  #proof: AirProof | undefined;
 
   constructor(options: NodeOptions) {
     const { ports, store, beacon } = options;
@@ -104,15 +108,31 @@ export class Node implements NodeApi {
     this.#beaconOpening ??= (async () => {
       const { ports, nodeKey, beacon } = this.#options;
       this.#assertClock();
-      const radio = await this.#radios.get(this.#adapter(beacon.adapter));
+      const adapter = this.#adapter(beacon.adapter);
+      const radio = await this.#radios.get(adapter);
       const { intervalMs, trustedKeys } = beacon;
-      this.#beacon = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
-      return this.#beacon;
+      const role = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
+      this.#beacon = role;
+      const second = beacon.proofAdapter ?? this.#options.gateway?.adapter;
+      if (second !== undefined && second !== adapter) await this.#prove(role, second);
+      return role;
     })();
     this.#beaconOpening.catch(() => {
       this.#beaconOpening = undefined;
     });
     return this.#beaconOpening;
+  }
+
+  /** The second radio listens for the first. Without it the beacon goes on, and its state says that nobody listens. */
+  async #prove(role: BeaconRole, adapter: string): Promise<void> {
+    const { clock, log } = this.#options.ports;
+    try {
+      const { scanner } = await this.#radios.get(adapter);
+      const reassert = (): void => role.reassert();
+      this.#proof = new AirProof({ scanner, sent: () => role.sent(), reassert, clock, log: log.scope('beacon') });
+    } catch (error) {
+      log.warn('no second radio listens to the beacon', { code: toRdvError(error).code });
+    }
   }
 
   /** Starts the gateway role of the options. @throws RdvError `adapter` */
@@ -233,12 +253,14 @@ export class Node implements NodeApi {
       adapters: await this.#radios.states(),
       nodeKey: this.#options.nodeKey && toHex(this.#options.nodeKey.publicKey),
       bridge: this.#gateway && { ...this.#gateway.status },
+      onAir: this.#proof?.status,
     };
   }
 
   /** In the order in which nothing is left hanging: who asks, what carries, what radiates, what is stored. */
   async close(): Promise<void> {
     this.#options.clockGuard.close();
+    this.#proof?.close();
     await this.#gateway?.close();
     await this.#publications.close();
     await this.#ble?.then((namespace) => namespace.close()).catch(() => {});

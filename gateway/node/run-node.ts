@@ -58,6 +58,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
       intervalMs: beacon?.['interval-ms'] ?? 200,
       trustedKeys: (beacon?.['trusted-gateways'] ?? []).map(fromHex),
       slots: beacon?.slots ?? 4,
+      proofAdapter: beacon?.['proof-adapter'],
     },
     gateway,
   });

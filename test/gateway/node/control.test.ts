@@ -120,6 +120,7 @@ describe('control socket', () => {
       adapters: [],
       nodeKey: undefined,
       bridge: undefined,
+      onAir: undefined,
     }),
     close: async () => {},
   };
