@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   scan: async () => (await import('./scan.js')).scanCommand,
   status: async () => (await import('./status.js')).statusCommand,
   run: async () => (await import('./run.js')).runCommand,
+  acl: async () => (await import('./acl.js')).aclCommand,
   setup: async () => (await import('./setup.js')).setupCommand,
   demo: async () => (await import('./demo.js')).demoCommand,
 };

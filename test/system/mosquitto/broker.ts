@@ -1,31 +1,14 @@
 /** A real mosquitto with every way in that RDV speaks, and its own clients as independent witnesses. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MqttTarget } from '@rdv/gateway/namespaces/mqtt-target';
-import { until } from '../../support/mqtt-rig.js';
+import { freePort, ServerProcess } from '../../support/server-process.js';
 
+export const MOSQUITTO = '/usr/sbin/mosquitto';
 export const USER = 'kiosk';
 export const PASSWORD = 'correct horse battery';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
-}
 
 /** CA, server and client certificates, by openssl. */
 function makeCertificates(folder: string): void {
@@ -46,8 +29,7 @@ function makeCertificates(folder: string): void {
 export class Mosquitto {
   readonly folder: string;
   readonly ports: { readonly plain: number; readonly tls: number; readonly password: number; readonly ws: number };
-  #process: ChildProcess | undefined;
-  #output = '';
+  #server: ServerProcess | undefined;
 
   private constructor(folder: string, ports: Mosquitto['ports']) {
     this.folder = folder;
@@ -96,28 +78,13 @@ export class Mosquitto {
   }
 
   async start(): Promise<void> {
-    const process = spawn('/usr/sbin/mosquitto', ['-c', join(this.folder, 'mosquitto.conf')], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.#process = process;
-    process.stderr?.on('data', (chunk) => {
-      this.#output += String(chunk);
-    });
-    let up = false;
-    void (async () => {
-      while (!up && process.exitCode === null) up = await answers(this.ports.plain);
-    })();
-    await until(() => up || process.exitCode !== null);
-    if (!up) throw new Error(`mosquitto did not start: ${this.#output}`);
+    const config = join(this.folder, 'mosquitto.conf');
+    this.#server = await ServerProcess.start(MOSQUITTO, ['-c', config], this.ports.plain);
   }
 
   /** SIGKILL: nothing is said to anybody. */
   async kill(): Promise<void> {
-    const process = this.#process;
-    if (!process || process.exitCode !== null || process.signalCode !== null) return;
-    const gone = new Promise((resolve) => process.once('exit', resolve));
-    process.kill('SIGKILL');
-    await gone;
+    await this.#server?.kill();
   }
 
   async close(): Promise<void> {
