@@ -12,6 +12,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   unpublish: async () => (await import('./unpublish.js')).unpublishCommand,
   tag: async () => (await import('./tag.js')).tagCommand,
   scan: async () => (await import('./scan.js')).scanCommand,
+  sightings: async () => (await import('./sightings.js')).sightingsCommand,
+  nodes: async () => (await import('./nodes.js')).nodesCommand,
   status: async () => (await import('./status.js')).statusCommand,
   run: async () => (await import('./run.js')).runCommand,
   acl: async () => (await import('./acl.js')).aclCommand,

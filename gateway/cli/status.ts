@@ -42,6 +42,8 @@ export function statusCommand(command: Command): Command {
           `node key    ${status.nodeKey ?? '-'}`,
           `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
           `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
+          ...(status.reportsAs ? [`reports as  ${status.reportsAs}`] : []),
+          `health      ${[status.health.status, ...status.health.problems].join('; ')}`,
           ...(status.roles.includes('beacon') ? [`on the air  ${onAir(status.onAir)}`] : []),
         ].join('\n'),
       );

@@ -40,11 +40,11 @@ function rulesOf(base: string): Readonly<Record<Role, readonly Rule[]>> {
       { may: 'read', filter: at('r/+/+'), exact: true },
       { may: 'read', filter: at('q/+'), exact: true },
       { may: 'write', filter: at('q/+') },
-      { may: 'read', filter: at('s/+'), exact: true },
+      { may: 'read', filter: at('s/+/+'), exact: true },
     ],
     publisher: [
       { may: 'write', filter: at('r/+/+') },
-      { may: 'write', filter: at('s/+') },
+      { may: 'write', filter: at('s/+/+') },
       { may: 'write', filter: at('node/#') },
       { may: 'read', filter: at('node/+/request/#') },
     ],

@@ -33,6 +33,8 @@ export interface MqttConnectOptions {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** What the broker publishes, retained, when this end is gone without a word. */
+  readonly will?: { readonly topic: string; readonly payload: Uint8Array };
   readonly keepaliveSeconds: number;
   readonly connectTimeoutMs: number;
   /** Longest packet taken from the broker whole, in bytes (`mqtt-trimmer.ts`). */
@@ -107,6 +109,9 @@ function vendorOptions(options: MqttConnectOptions): IClientOptions {
     ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.will === undefined
+      ? {}
+      : { will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: 1, retain: true } }),
     keepalive: options.keepaliveSeconds,
     connectTimeout: options.connectTimeoutMs,
     // One client is one connection: what survives it is kept by the link, not by the library.

@@ -7,6 +7,7 @@ import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { IdentitySource } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
 import type { AirProofStatus } from '../radio/air-proof.js';
+import type { AdapterPart, NodeHealth } from './health.js';
 
 export type Lifecycle =
   | { readonly kind: 'unlimited' }
@@ -102,7 +103,11 @@ export interface NodeStatus {
   readonly uptimeMs: number;
   readonly roles: readonly string[];
   readonly namespaces: readonly { readonly name: string; readonly state: string }[];
-  readonly adapters: readonly { readonly name: string; readonly state: string }[];
+  readonly adapters: readonly AdapterPart[];
+  /** How all of it is, in a word and in sentences. */
+  readonly health: NodeHealth;
+  /** This node's name on brokers, where it reports. */
+  readonly reportsAs: string | undefined;
   /** Hex. */
   readonly nodeKey: string | undefined;
   /** Of the gateway role. */

@@ -42,6 +42,18 @@ export interface NodeConfig {
     readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
   };
   readonly publications: readonly PublicationConfig[];
+  /** What this node says of itself, and of beacons that its gateway role hears, on a broker (SPEC §10). Default: nothing. */
+  readonly report?:
+    | {
+        readonly namespace: string;
+        /** Seconds between two reports of health. */
+        readonly interval: number;
+        /** Keys, in any spelling that a tag can have, whose holders may list and unpublish. */
+        readonly operators: readonly string[];
+        /** Where this node stands, for people; goes with sightings. */
+        readonly place?: string | undefined;
+      }
+    | undefined;
   readonly 'trust-clock': boolean;
   readonly log: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -51,6 +63,7 @@ const url = v.pipe(
   v.string(),
   v.regex(/^(mqtt|mqtts|mqtt\+ws|mqtt\+wss):\/\/\S+$|^ble:$/, 'must be mqtt://…, mqtts://…, mqtt+ws(s)://… or ble:'),
 );
+const broker = (why: string) => v.pipe(url, v.regex(/^mqtt/, `must be an MQTT broker: ${why}`));
 const duration = v.pipe(
   v.union([
     v.pipe(v.number(), v.minValue(1)),
@@ -108,13 +121,21 @@ const schema = v.strictObject({
       gateway: v.optional(
         v.strictObject({
           adapter: text,
-          namespace: v.pipe(url, v.regex(/^mqtt/, 'must be an MQTT broker: the gateway brings what it hears there')),
+          namespace: broker('the gateway brings what it hears there'),
         }),
       ),
     }),
     {},
   ),
   publications: v.optional(v.array(publication), []),
+  report: v.optional(
+    v.strictObject({
+      namespace: broker('a node reports to an MQTT broker'),
+      interval: v.optional(duration, '60s'),
+      operators: v.optional(v.array(text), []),
+      place: v.optional(v.pipe(text, v.maxLength(64))),
+    }),
+  ),
   'trust-clock': v.optional(v.boolean(), false),
   log: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
 });

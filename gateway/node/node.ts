@@ -33,10 +33,12 @@ import { type BeaconRole, startBeaconRole } from './beacon-role.js';
 import { type ClockGuard, clockError } from './clock-guard.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
+import { healthOf } from './health.js';
 import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
 import { Publications } from './publications.js';
 import { Radios } from './radios.js';
+import { type ReportConfig, type ReportRole, startReportRole } from './report-role.js';
 
 export interface NodeOptions {
   readonly ports: Surroundings;
@@ -73,6 +75,7 @@ export class Node implements NodeApi {
   #ble: Promise<BleNamespace> | undefined;
   #gateway: GatewayRole | undefined;
   #proof: AirProof | undefined;
+  #report: ReportRole | undefined;
 
   constructor(options: NodeOptions) {
     const { ports, store, beacon } = options;
@@ -142,6 +145,21 @@ export class Node implements NodeApi {
     const radio = await this.#radios.get(gateway.adapter);
     const far = await this.#pool.get(gateway.namespace, 'publish');
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
+  }
+
+  /**
+   * Starts to say on a broker how this node is, and, where it is a gateway, which beacons it hears.
+   * @throws RdvError `config`
+   */
+  async startReport(config: ReportConfig): Promise<void> {
+    const { ports, store, gateway } = this.#options;
+    const scanner = gateway && this.#gateway && (await this.#radios.get(gateway.adapter)).scanner;
+    this.#report = await startReportRole(
+      this,
+      config,
+      { ...ports, store },
+      scanner && ((listener) => scanner.listen(listener)),
+    );
   }
 
   async #bleNamespace(): Promise<BleNamespace> {
@@ -245,21 +263,28 @@ export class Node implements NodeApi {
 
   async status(): Promise<NodeStatus> {
     const roles = [...(this.#beacon ? ['beacon'] : []), ...(this.#gateway ? ['gateway'] : [])];
+    const namespaces = await this.#pool.states();
+    const adapters = await this.#radios.parts();
+    const onAir = this.#proof?.status;
+    const { doubt: clockDoubt } = this.#options.clockGuard;
     return {
       version,
       uptimeMs: Math.round(this.#options.ports.clock.monotonic() - this.#startedAt),
       roles,
-      namespaces: await this.#pool.states(),
-      adapters: await this.#radios.states(),
+      namespaces,
+      adapters,
+      health: healthOf({ clockDoubt, adapters, namespaces, onAir }),
+      reportsAs: this.#report?.node,
       nodeKey: this.#options.nodeKey && toHex(this.#options.nodeKey.publicKey),
       bridge: this.#gateway && { ...this.#gateway.status },
-      onAir: this.#proof?.status,
+      onAir,
     };
   }
 
   /** In the order in which nothing is left hanging: who asks, what carries, what radiates, what is stored. */
   async close(): Promise<void> {
     this.#options.clockGuard.close();
+    await this.#report?.close();
     this.#proof?.close();
     await this.#gateway?.close();
     await this.#publications.close();

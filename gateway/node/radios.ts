@@ -5,6 +5,7 @@ import type { Peripheral } from '@rdv/hardware/radio/peripheral';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Clock, Logger } from '@rdv/protocol/core/ports';
 import { Scanner } from '../radio/scanner.js';
+import type { AdapterPart } from './health.js';
 
 export interface Radio {
   readonly host: RadioHost;
@@ -46,14 +47,15 @@ export class Radios {
     return { host, central, peripheral, scanner: new Scanner(central, { clock, log: log.scope('scanner') }) };
   }
 
-  async states(): Promise<{ name: string; state: string }[]> {
+  /** Every adapter that was opened or is being opened, in that order. */
+  async parts(): Promise<AdapterPart[]> {
     return Promise.all(
       [...this.#open].map(async ([name, opening]) => ({
         name,
-        state: await opening.then(
-          ({ host }) => host.state,
-          () => 'down',
-        ),
+        ...(await opening.then(
+          ({ host }) => ({ state: host.state, quietMs: host.health.quietMs }),
+          () => ({ state: 'down' as const, quietMs: undefined }),
+        )),
       })),
     );
   }

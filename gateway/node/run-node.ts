@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from '@rdv/hardware/host/system';
 import { fromHex } from '@rdv/protocol/core/bytes';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger } from '@rdv/protocol/core/ports';
+import { openPolicy } from '../identity/trust-policy.js';
 import type { NodeStatus } from './api.js';
 import { guardClock } from './clock-guard.js';
 import type { NodeConfig } from './config.js';
@@ -40,6 +41,12 @@ async function serve(node: Node, { request, handler }: PlannedPublication, log: 
  */
 export async function runNode(config: NodeConfig, options: RunOptions): Promise<void> {
   const planned = await planPublications(config);
+  const report = config.report && {
+    namespace: config.report.namespace,
+    intervalMs: config.report.interval * 1000,
+    operators: (await openPolicy({ keys: config.report.operators })).keys ?? [],
+    place: config.report.place,
+  };
   const paths = nodePaths(config.state);
   ensureStateDirectory(paths);
   const log = openLogger({ level: options.log, json: options.json });
@@ -65,6 +72,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
   try {
     if (beacon) await node.startBeacon();
     if (gateway) await node.startGateway();
+    if (report) await node.startReport(report);
     const control = await serveControl(paths.controlSocket, node, ports);
     try {
       // One after the other: each text tag costs a memory-hard derivation.

@@ -45,6 +45,8 @@ export interface HostHealth {
   /** Adverts dropped in this host's life because the node was behind. */
   readonly advertsDropped: number;
   readonly links: number;
+  /** Milliseconds since anything was heard; undefined while nobody wants to hear. */
+  readonly quietMs: number | undefined;
   /** Resident memory of the host in bytes, 0 while there is none. */
   readonly rssBytes: number;
   /** Why the last host was replaced, for people. */
@@ -77,6 +79,9 @@ export class HostSupervisor {
   #missed = 0;
   #quietSince = 0;
   #quietReports = 0;
+  /** Unlike `#quietSince` not moved by the controller's answers. */
+  #heardAt = 0;
+  #heardReports = 0;
   #timers: { start?: Timer; tick?: Timer; wake?: Timer } = {};
 
   constructor(options: SupervisorOptions) {
@@ -92,6 +97,7 @@ export class HostSupervisor {
       reports: this.#beat?.reports ?? 0,
       advertsDropped: this.#beat?.dropped ?? 0,
       links: this.#beat?.links ?? 0,
+      quietMs: this.#options.central?.scanning ? this.#options.clock.monotonic() - this.#heardAt : undefined,
       rssBytes: this.#beat?.rssBytes ?? 0,
       lastFailure: this.#lastFailure,
     };
@@ -193,6 +199,7 @@ export class HostSupervisor {
     this.#missed = 0;
     this.#beat = undefined;
     this.#listenAnew(0);
+    this.#heardNow(0);
     this.#timers.tick = clock.schedule(BEAT_MS, () => this.#tick());
     if (this.#starts > 1) this.#options.log.info('the adapter is back', { starts: this.#starts });
     attachment.setState('up');
@@ -256,12 +263,18 @@ export class HostSupervisor {
     this.#beat = beat;
     this.#options.peripheral?.counted(this.#options.peripheral.slots, beat.freeSlots);
     if (beat.reports > this.#quietReports) this.#listenAnew(beat.reports);
+    if (beat.reports !== this.#heardReports) this.#heardNow(beat.reports);
     if (beat.rssBytes > MEMORY_MAX_BYTES) this.#event('wedged', 'the radio host takes too much memory');
   }
 
   #listenAnew(reports: number): void {
     this.#quietSince = this.#options.clock.monotonic();
     this.#quietReports = reports;
+  }
+
+  #heardNow(reports: number): void {
+    this.#heardAt = this.#options.clock.monotonic();
+    this.#heardReports = reports;
   }
 
   #tick(): void {
@@ -271,7 +284,9 @@ export class HostSupervisor {
       this.#event('wedged', 'the radio host shows no sign of life');
       return;
     }
-    if (!central?.scanning) this.#listenAnew(this.#quietReports);
-    else if (clock.monotonic() - this.#quietSince >= QUIET_MS) this.#event('quiet', 'nothing heard for 30 s');
+    if (!central?.scanning) {
+      this.#listenAnew(this.#quietReports);
+      this.#heardNow(this.#heardReports);
+    } else if (clock.monotonic() - this.#quietSince >= QUIET_MS) this.#event('quiet', 'nothing heard for 30 s');
   }
 }

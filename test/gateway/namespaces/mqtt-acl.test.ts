@@ -9,25 +9,25 @@ it('EMQX: wildcards are denied by the letter, then what each may do, then everyt
     .split('\n')
     .filter((line) => line.startsWith('{'));
   expect(lines).toEqual([
-    '{deny, all, subscribe, [{eq, "site/x/1/r/+/+"}, {eq, "site/x/1/q/+"}, {eq, "site/x/1/s/+"}]}.',
+    '{deny, all, subscribe, [{eq, "site/x/1/r/+/+"}, {eq, "site/x/1/q/+"}, {eq, "site/x/1/s/+/+"}]}.',
     '{allow, {username, "kiosk"}, subscribe, ["site/x/1/r/+/+"]}.',
     '{allow, {username, "kiosk"}, subscribe, ["site/x/1/q/+"]}.',
     '{allow, {username, "kiosk"}, publish, ["site/x/1/q/+"]}.',
-    '{allow, {username, "kiosk"}, subscribe, ["site/x/1/s/+"]}.',
+    '{allow, {username, "kiosk"}, subscribe, ["site/x/1/s/+/+"]}.',
     '{allow, {username, "kiosk"}, publish, ["site/x/1/r/+/+"]}.',
-    '{allow, {username, "kiosk"}, publish, ["site/x/1/s/+"]}.',
+    '{allow, {username, "kiosk"}, publish, ["site/x/1/s/+/+"]}.',
     '{allow, {username, "kiosk"}, publish, ["site/x/1/node/#"]}.',
     '{allow, {username, "kiosk"}, subscribe, ["site/x/1/node/+/request/#"]}.',
     '{allow, {username, "app"}, subscribe, ["site/x/1/r/+/+"]}.',
     '{allow, {username, "app"}, subscribe, ["site/x/1/q/+"]}.',
     '{allow, {username, "app"}, publish, ["site/x/1/q/+"]}.',
-    '{allow, {username, "app"}, subscribe, ["site/x/1/s/+"]}.',
+    '{allow, {username, "app"}, subscribe, ["site/x/1/s/+/+"]}.',
     '{allow, {username, "me"}, subscribe, ["site/x/1/node/#"]}.',
     '{allow, {username, "me"}, publish, ["site/x/1/node/+/request/#"]}.',
     '{allow, all, subscribe, ["site/x/1/r/+/+"]}.',
     '{allow, all, subscribe, ["site/x/1/q/+"]}.',
     '{allow, all, publish, ["site/x/1/q/+"]}.',
-    '{allow, all, subscribe, ["site/x/1/s/+"]}.',
+    '{allow, all, subscribe, ["site/x/1/s/+/+"]}.',
     '{deny, all}.',
   ]);
 });

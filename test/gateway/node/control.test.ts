@@ -121,6 +121,8 @@ describe('control socket', () => {
       nodeKey: undefined,
       bridge: undefined,
       onAir: undefined,
+      health: { status: 'ok', problems: [] },
+      reportsAs: undefined,
     }),
     close: async () => {},
   };
