@@ -1,5 +1,6 @@
 /** `rdv scan`: beacons heard, and, for tags given, whose they are. */
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import type { ScanRequest } from '../node/api.js';
 import { type Command, Option } from './commander.js';
 import { type NamespaceOptions, openNodeApi, outputOf, untilInterrupted, withCommonOptions } from './shared.js';
 import { readTag } from './tag-input.js';
@@ -36,10 +37,10 @@ export function scanCommand(command: Command): Command {
         ...(options.tag ?? []).map((argument) => ({ argument, file: undefined })),
         ...(options.tagFile ?? []).map((file) => ({ argument: undefined, file })),
       ];
-      const tags: { readonly text: string; readonly realm: string }[] = [];
+      const tags: ScanRequest['tags'][number][] = [];
       for (const source of sources) {
         const given = await readTag(source, { realm: options.realm });
-        tags.push({ text: given.tag, realm: given.options.realm });
+        tags.push({ text: given.tag, realm: given.options.realm, beacon: given.beacon });
       }
       const shown = new Map<string, number>();
       try {

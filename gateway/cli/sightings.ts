@@ -29,8 +29,6 @@ interface Seen {
   readonly place: string | undefined;
 }
 
-const WINDOW_SECONDS = 2 ** EID_EXPONENT;
-
 /** A report as received, if it is one and not too old. @param now unix seconds */
 export function decodeSighting(node: string, payload: Uint8Array, now: number): Seen | undefined {
   if (payload.length === 0 || payload.length > 512) return undefined;
@@ -67,10 +65,15 @@ export function sightingsCommand(command: Command): Command {
         random: systemRandom,
         log,
       });
+      const { offsetSeconds = 0, exponent = EID_EXPONENT } = given.beacon ?? {};
+      const windowSeconds = 2 ** exponent;
+      /** Where the beacon's id of `at` (unix seconds) stands. */
+      const filterAt = (at: number): string =>
+        sightingFilter(base, eidAt(secret.beaconKey, Math.max(0, at + offsetSeconds), exponent));
       const now = (): number => Math.floor(systemClock.now() / 1000);
       const shown = new Set<string>();
       const listenTo = async (at: number): Promise<void> => {
-        await topics.subscribe(sightingFilter(base, eidAt(secret.beaconKey, at)), (topic, payload) => {
+        await topics.subscribe(filterAt(at), (topic, payload) => {
           const place = parseSightingTopic(base, topic);
           const seen = place && decodeSighting(place.node, payload, now());
           const key = seen && `${seen.node} ${seen.at}`;
@@ -86,7 +89,7 @@ export function sightingsCommand(command: Command): Command {
       const { signal } = untilInterrupted();
       try {
         let window = now();
-        for (const offset of [-1, 0, 1]) await listenTo(window + offset * WINDOW_SECONDS);
+        for (const offset of [-1, 0, 1]) await listenTo(window + offset * windowSeconds);
         if (options.follow) out.progress('listening', {}, 'listening …');
         const until = performance.now() + seconds * 1000;
         while (!signal.aborted && (options.follow || performance.now() < until)) {
@@ -94,10 +97,10 @@ export function sightingsCommand(command: Command): Command {
             setTimeout(resolve, options.follow ? 1000 : Math.max(0, until - performance.now())),
           );
           // The window after the next comes in as this one ends.
-          if (now() - window < WINDOW_SECONDS) continue;
-          topics.unsubscribe(sightingFilter(base, eidAt(secret.beaconKey, window - WINDOW_SECONDS)));
-          window += WINDOW_SECONDS;
-          await listenTo(window + WINDOW_SECONDS);
+          if (now() - window < windowSeconds) continue;
+          topics.unsubscribe(filterAt(window - windowSeconds));
+          window += windowSeconds;
+          await listenTo(window + windowSeconds);
         }
         if (!options.follow && shown.size === 0) {
           throw new RdvError(

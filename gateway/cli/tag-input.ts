@@ -6,7 +6,7 @@ import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
-import { looksLikeLink, parseLink } from '@rdv/protocol/tag/link';
+import { type BeaconClock, looksLikeLink, parseLink, type TagLink } from '@rdv/protocol/tag/link';
 import { parseAnyTag } from '../identity/any-tag.js';
 
 export interface TagSource {
@@ -74,16 +74,20 @@ interface Placed {
 
 /**
  * The tag, well-formed: whoever asks for a tag learns what is wrong with it before anything else happens. Given as a link
- * (SPEC §2.6), it brings realm and namespaces along; what was said on the command line counts more.
+ * (SPEC §2.6), it brings realm, namespaces and the clock of a stock beacon along; what was said on the command line counts more.
  * @throws InvalidArgumentError when there is none and nobody can be asked · RdvError `invalid-tag`, `unsupported`
  */
-export async function readTag<T extends Placed>(source: TagSource, options: T): Promise<{ tag: string; options: T }> {
+export async function readTag<T extends Placed>(
+  source: TagSource,
+  options: T,
+): Promise<{ tag: string; options: T; beacon?: BeaconClock }> {
   const text = await readText(source);
-  const link = looksLikeLink(text) ? parseLink(text) : { tag: text, realm: '', namespaces: [] };
+  const link: TagLink = looksLikeLink(text) ? parseLink(text) : { tag: text, realm: '', namespaces: [] };
   await parseAnyTag(link.tag);
   const namespace = options.namespace ?? (link.namespaces.length > 0 ? link.namespaces : undefined);
   const realm = options.realm === '' ? link.realm : options.realm;
-  return { tag: link.tag, options: { ...options, realm, ...(namespace && { namespace }) } };
+  const placed = { ...options, realm, ...(namespace && { namespace }) };
+  return { tag: link.tag, options: placed, ...(link.beacon && { beacon: link.beacon }) };
 }
 
 async function readText(source: TagSource): Promise<string> {

@@ -1,7 +1,8 @@
 /** `rdv tag link` and `rdv tag qr`: a tag for phones. Everything here works off line. */
 
+import { EID_EXPONENT } from '@rdv/protocol/core/constants';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
-import { formatLink } from '@rdv/protocol/tag/link';
+import { type BeaconClock, formatLink } from '@rdv/protocol/tag/link';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { formatTag } from '@rdv/protocol/tag/tag';
 import { parseAnyTag } from '../identity/any-tag.js';
@@ -15,16 +16,37 @@ interface LinkOptions extends TagOptions {
   readonly namespace?: readonly string[];
   readonly png?: string;
   readonly svg?: string;
+  readonly beaconOffset?: string;
+  readonly beaconK?: string;
+}
+
+/** What was read of a stock beacon when the tag's beacon key was put on it. */
+function beaconOf({ beaconOffset, beaconK }: LinkOptions): BeaconClock | undefined {
+  if (beaconOffset === undefined && beaconK === undefined) return undefined;
+  const [offsetSeconds, exponent] = [Number(beaconOffset ?? 0), Number(beaconK ?? EID_EXPONENT)];
+  if (!Number.isSafeInteger(offsetSeconds) || Math.abs(offsetSeconds) >= 2 ** 32) {
+    throw new InvalidArgumentError('--beacon-offset expects seconds: what the beacon’s clock shows, less unix time');
+  }
+  if (!Number.isInteger(exponent) || exponent < 0 || exponent > 15) {
+    throw new InvalidArgumentError('--beacon-k expects 0 to 15');
+  }
+  return { offsetSeconds, exponent };
 }
 
 /** Identity tags become their fingerprint: all spellings of a key are one tag, and this is the shortest one. */
 async function linkOf(operand: string | undefined, given: LinkOptions): Promise<string> {
   const { argument, options: said } = operandAndNamespaces(operand, given);
-  const { tag: text, options } = await readTag({ argument, file: said.tagFile }, said);
+  const { tag: text, options, beacon: known } = await readTag({ argument, file: said.tagFile }, said);
   const tag = await parseAnyTag(text);
   realmOf(options.realm);
   for (const url of options.namespace ?? []) parseNamespaceUrl(url);
-  const link = formatLink({ tag: formatTag(tag), realm: options.realm, namespaces: options.namespace ?? [] });
+  const beacon = beaconOf(given) ?? known;
+  const link = formatLink({
+    tag: formatTag(tag),
+    realm: options.realm,
+    namespaces: options.namespace ?? [],
+    ...(beacon && { beacon }),
+  });
   // Capitals alone make a smaller code, and random tags do not mind.
   return tag.kind === 'random' && !link.includes('?') ? link.toUpperCase() : link;
 }
@@ -47,9 +69,12 @@ async function draw(operand: string | undefined, options: LinkOptions): Promise<
 }
 
 function withLinkOptions(command: Command): Command {
-  return withTagOptions(command).addOption(
-    new Option('-n, --namespace <url...>', 'a hint where to meet: goes into the link, without users and files'),
-  );
+  return withTagOptions(command)
+    .addOption(
+      new Option('-n, --namespace <url...>', 'a hint where to meet: goes into the link, without users and files'),
+    )
+    .option('--beacon-offset <seconds>', 'a stock Eddystone beacon carries the key: its clock less unix time')
+    .option('--beacon-k <exponent>', 'likewise: its window is 2^k seconds (default: 10)');
 }
 
 /** Adds both to `rdv tag`. */

@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { epochOf, TagSecret } from '@rdv/protocol/tag/derived';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import { costOfGuessing, estimateEntropyBits, measureStretching, WARN_BELOW_BITS } from '@rdv/protocol/tag/entropy';
+import type { BeaconClock } from '@rdv/protocol/tag/link';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { formatTag, newRandomTag } from '@rdv/protocol/tag/tag';
 import { parseAnyTag } from '../identity/any-tag.js';
@@ -41,6 +42,15 @@ export function roughly(value: number): string {
   return value >= 10 ? String(Math.round(value)) : value.toPrecision(2);
 }
 
+/** What the tag's beacon sends at `at`: ours, or a stock one by its own clock. */
+function eidOf(secret: TagSecret, at: number, beacon: BeaconClock | undefined): Uint8Array {
+  if (!beacon) return eidAt(secret.beaconKey, at);
+  const clock = at + beacon.offsetSeconds;
+  if (!(clock >= 0 && clock < 2 ** 32))
+    throw new InvalidArgumentError('at that moment the clock of the beacon shows nothing');
+  return eidAt(secret.beaconKey, clock, beacon.exponent);
+}
+
 async function inspect(argument: string | undefined, options: InspectOptions): Promise<void> {
   const out = outputOf(options);
   const given = await readTag({ argument, file: options.tagFile }, options);
@@ -52,7 +62,7 @@ async function inspect(argument: string | undefined, options: InspectOptions): P
   const at = options.at === undefined ? Math.floor(systemClock.now() / 1000) : seconds(options.at);
   const secret = await TagSecret.fromTag(tag, realm);
   const epoch = epochOf(at);
-  const values = { epoch, id: toHex(secret.epoch(epoch).id), eid: toHex(eidAt(secret.beaconKey, at)) };
+  const values = { epoch, id: toHex(secret.epoch(epoch).id), eid: toHex(eidOf(secret, at, given.beacon)) };
   const perGuess = tag.kind === 'random' ? 0 : await measureStretching(systemClock);
   const cost = costOfGuessing(bits, perGuess);
   const weak = bits < warnBelow;

@@ -4,6 +4,7 @@
  */
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+import type { BeaconClock } from '@rdv/protocol/tag/link';
 import type { IdentitySource } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
 import type { AirProofStatus } from '../radio/air-proof.js';
@@ -82,7 +83,12 @@ export interface RespondRequest {
 
 export interface ScanRequest {
   /** Tags whose beacons are to be named; others show as unknown. */
-  readonly tags: readonly { readonly text: string; readonly realm: string }[];
+  readonly tags: readonly {
+    readonly text: string;
+    readonly realm: string;
+    /** Where a stock beacon carries the tag (SPEC §8.1). */
+    readonly beacon?: BeaconClock | undefined;
+  }[];
 }
 
 /** One beacon heard. No address: it would identify the device beyond the tag. */

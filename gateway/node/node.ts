@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
+import { EID_EXPONENT } from '@rdv/protocol/core/constants';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { NodeKey } from '@rdv/protocol/link/peer';
@@ -235,9 +236,10 @@ export class Node implements NodeApi {
     const { clock } = this.#options.ports;
     const now = (): number => Math.floor(clock.now() / 1000);
     const resolver = new EidResolver<number>(now());
-    for (const [index, { text, realm }] of request.tags.entries()) {
+    for (const [index, { text, realm, beacon }] of request.tags.entries()) {
       const secret = await TagSecret.fromTag(await parseAnyTag(text), realmOf(realm));
-      resolver.add(secret.beaconKey, index);
+      const { offsetSeconds: clockOffsetSeconds = 0, exponent = EID_EXPONENT } = beacon ?? {};
+      resolver.add(secret.beaconKey, index, { clockOffsetSeconds, exponent });
       secret.wipe();
     }
     if (signal.aborted) return;

@@ -18,8 +18,29 @@ describe('links', () => {
     ],
     ['rdv:ni%3A%2F%2F%2Fsha-256%3Bx?later=1', link('ni:///sha-256;x')],
     ['rdv:-----BEGIN%20X-----%0Aab%0A', link('-----BEGIN X-----\nab\n')],
+    ['rdv:x?o=-1700000000&k=4', { ...link('x'), beacon: { offsetSeconds: -1_700_000_000, exponent: 4 } }],
+    ['rdv:x?k=0', { ...link('x'), beacon: { offsetSeconds: 0, exponent: 0 } }],
+    ['rdv:x?o=-0', { ...link('x'), beacon: { offsetSeconds: 0, exponent: 10 } }],
   ])('%s', (text, wanted) => {
     expect(parseLink(text)).toEqual(wanted);
+  });
+
+  it('the clock of a stock beacon comes back', () => {
+    const clock = fc.record({
+      offsetSeconds: fc.integer({ min: -(2 ** 32 - 1), max: 2 ** 32 - 1 }),
+      exponent: fc.integer({ min: 0, max: 15 }),
+    });
+    fc.assert(
+      fc.property(clock, (beacon) => {
+        expect(parseLink(formatLink({ ...link('x'), beacon }))).toEqual({ ...link('x'), beacon });
+      }),
+    );
+    expect(() => formatLink({ ...link('x'), beacon: { offsetSeconds: 0.5, exponent: 10 } })).toThrow(
+      InvalidArgumentError,
+    );
+    expect(() => formatLink({ ...link('x'), beacon: { offsetSeconds: 0, exponent: 16 } })).toThrow(
+      InvalidArgumentError,
+    );
   });
 
   it('every tag, realm and place comes back', () => {
@@ -48,6 +69,12 @@ describe('links', () => {
     `rdv:x?${'n=ble%3A&'.repeat(9)}`,
     `rdv:${'x'.repeat(40_000)}`,
     'rdv:x?n=mqtt%3A%2F%2Fb%0A',
+    'rdv:x?o=',
+    'rdv:x?o=1.5',
+    'rdv:x?o=1e3',
+    'rdv:x?o=4294967296',
+    'rdv:x?k=16',
+    'rdv:x?k=-1',
   ])('refuses %.60s', (text) => {
     expect(() => parseLink(text)).toThrow(expect.objectContaining({ code: 'invalid-tag' }));
   });
