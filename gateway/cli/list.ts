@@ -13,7 +13,9 @@ function row(info: PublicationInfo): string[] {
     `${info.accepted}${limit}`,
     info.expiresAt === undefined ? '-' : new Date(info.expiresAt).toISOString().slice(0, 19),
     info.namespaces.join(' ') || '-',
-    info.title ?? '',
+    [info.title ?? '', info.others ? `(${info.others} other${info.others > 1 ? 's' : ''} under this tag)` : '']
+      .filter((part) => part !== '')
+      .join(' '),
   ];
 }
 

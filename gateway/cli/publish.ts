@@ -112,11 +112,18 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
       onNamespace,
     );
     const { info } = publication;
+    if (info.state === 'inactive') {
+      out.progress(
+        'inactive',
+        { handle: info.handle },
+        'it was deactivated, and stays so: "rdv activate" brings it back',
+      );
+    }
     announce = () =>
       out.progress(
         'published',
         { handle: info.handle, namespaces: info.namespaces, throughNode: running },
-        `published as ${info.handle} on ${info.namespaces.join(', ')}${running ? ' (through the running node)' : ''}; Ctrl-C un-publishes`,
+        `${info.state === 'inactive' ? 'served, but not shown,' : 'published'} as ${info.handle} on ${info.namespaces.join(', ')}${running ? ' (through the running node)' : ''}; Ctrl-C un-publishes`,
       );
     if (isUp) announce();
     const stop = (): void => void publication.unpublish().catch(() => {});

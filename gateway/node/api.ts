@@ -39,8 +39,11 @@ export interface PublishRequest {
   readonly allow?: TrustSource | undefined;
 }
 
-/** `stopped`: in the store, and nobody serves it until the tag is published again. */
-export type PublicationState = 'active' | 'used-up' | 'expired' | 'unpublished' | 'stopped';
+/** Which publication: by its handle, or by the tag itself. */
+export type PublicationTarget = { readonly handle: string } | { readonly tag: string; readonly realm: string };
+
+/** `inactive`: off every namespace until it is activated. `stopped`: in the store, and nobody serves it until the tag is published again. */
+export type PublicationState = 'active' | 'inactive' | 'used-up' | 'expired' | 'unpublished' | 'stopped';
 
 export interface PublicationInfo {
   /** Random; names the publication in every command. Says nothing about the tag. */
@@ -50,6 +53,10 @@ export interface PublicationInfo {
   readonly state: PublicationState;
   /** Responses accepted so far. */
   readonly accepted: number;
+  /** How many more are accepted; undefined: any number, or nobody serves it. */
+  readonly left?: number | undefined;
+  /** Other publications seen under the tag, 64 at most; undefined: nobody serves it. */
+  readonly others?: number | undefined;
   /** Unix milliseconds. */
   readonly expiresAt: number | undefined;
   readonly namespaces: readonly string[];
@@ -143,7 +150,13 @@ export interface NodeApi {
   respond(request: RespondRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<Conversation>;
   list(): Promise<readonly PublicationInfo[]>;
   /** By handle, or by the tag itself. @throws RdvError `not-published` */
-  unpublish(target: { readonly handle: string } | { readonly tag: string; readonly realm: string }): Promise<void>;
+  unpublish(target: PublicationTarget): Promise<void>;
+  /** Off every namespace, until `activate`. @throws RdvError `not-published`, `refused` when it is over */
+  deactivate(target: PublicationTarget): Promise<void>;
+  /** @throws RdvError `not-published`, `refused` when it is over */
+  activate(target: PublicationTarget): Promise<void>;
+  /** Ends so many seconds from now, or never. @throws RdvError `not-published`, `refused` when it is used up */
+  renew(target: PublicationTarget, ttlSeconds: number | undefined): Promise<void>;
   /** Until `signal` fires. */
   scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void>;
   status(): Promise<NodeStatus>;

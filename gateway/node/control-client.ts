@@ -10,6 +10,7 @@ import type {
   OnNamespace,
   OpenPublication,
   PublicationInfo,
+  PublicationTarget,
   PublishRequest,
   RespondRequest,
   ScanRequest,
@@ -109,8 +110,20 @@ export class ControlClient implements NodeApi {
     return (await this.#ask({ op: 'status' })) as NodeStatus;
   }
 
-  async unpublish(target: Parameters<NodeApi['unpublish']>[0]): Promise<void> {
+  async unpublish(target: PublicationTarget): Promise<void> {
     await this.#ask({ op: 'unpublish', target });
+  }
+
+  async deactivate(target: PublicationTarget): Promise<void> {
+    await this.#ask({ op: 'deactivate', target });
+  }
+
+  async activate(target: PublicationTarget): Promise<void> {
+    await this.#ask({ op: 'activate', target });
+  }
+
+  async renew(target: PublicationTarget, ttlSeconds: number | undefined): Promise<void> {
+    await this.#ask({ op: 'renew', target, ttlSeconds });
   }
 
   async scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void> {

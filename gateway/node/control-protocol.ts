@@ -7,7 +7,7 @@
  *               {"namespace":NOTE} at any time, also before the answer
  *   attach    → the conversation, see conversation-lines.ts
  *   respond   → {"namespace":NOTE} at any time before {"ok":{}}, then the conversation, see conversation-lines.ts
- *   list, status, unpublish → {"ok":…}
+ *   list, status, unpublish, deactivate, activate, renew → {"ok":…}
  *   scan      → {"ok":{}}, then {"heard":…} until the client hangs up
  */
 import { RdvError, type RdvErrorCode, type RefusalReason, RefusedError, toRdvError } from '@rdv/protocol/core/errors';

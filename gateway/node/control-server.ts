@@ -5,7 +5,7 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger, Random } from '@rdv/protocol/core/ports';
-import type { NamespaceNote, NodeApi, PublishRequest, RespondRequest, ScanRequest } from './api.js';
+import type { NamespaceNote, NodeApi, PublicationTarget, PublishRequest, RespondRequest, ScanRequest } from './api.js';
 import { errorLine } from './control-protocol.js';
 import { serveConversation } from './conversation-lines.js';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
@@ -120,7 +120,12 @@ export async function serveControl(
       case 'status':
         return lines.write({ ok: await api.status() });
       case 'unpublish':
-        await api.unpublish(request['target'] as Parameters<NodeApi['unpublish']>[0]);
+      case 'deactivate':
+      case 'activate':
+        await api[request['op']](request['target'] as PublicationTarget);
+        return lines.write({ ok: {} });
+      case 'renew':
+        await api.renew(request['target'] as PublicationTarget, request['ttlSeconds'] as number | undefined);
         return lines.write({ ok: {} });
       case 'scan': {
         const gone = new AbortController();

@@ -26,6 +26,7 @@ import type {
   OnNamespace,
   OpenPublication,
   PublicationInfo,
+  PublicationTarget,
   PublishRequest,
   RespondRequest,
   ScanRequest,
@@ -227,9 +228,24 @@ export class Node implements NodeApi {
     return this.#publications.list();
   }
 
-  async unpublish(target: Parameters<NodeApi['unpublish']>[0]): Promise<void> {
+  async unpublish(target: PublicationTarget): Promise<void> {
     this.#assertClock();
     return this.#publications.unpublish(target);
+  }
+
+  async deactivate(target: PublicationTarget): Promise<void> {
+    this.#assertClock();
+    return this.#publications.deactivate(target);
+  }
+
+  async activate(target: PublicationTarget): Promise<void> {
+    this.#assertClock();
+    return this.#publications.activate(target);
+  }
+
+  async renew(target: PublicationTarget, ttlSeconds: number | undefined): Promise<void> {
+    this.#assertClock();
+    return this.#publications.renew(target, ttlSeconds);
   }
 
   async scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void> {

@@ -19,6 +19,7 @@ import type {
   OpenPublication,
   PublicationInfo,
   PublicationState,
+  PublicationTarget,
   PublishRequest,
 } from './api.js';
 import type { BeaconRole } from './beacon-role.js';
@@ -32,6 +33,7 @@ const STATE: Readonly<Record<LifecycleState, PublicationState>> = {
   published: 'active',
   full: 'used-up',
   consumed: 'used-up',
+  inactive: 'inactive',
   withdrawn: 'unpublished',
   expired: 'expired',
 };
@@ -172,11 +174,11 @@ export class Publications {
     const wanted =
       request.advertise ?? (request.lifecycle.kind !== 'single' || urls.every((url) => /^ble:/i.test(url)));
     if (!beacon || !overAir || !wanted) return;
-    if (publication.status.lifecycle !== 'published') return;
-    beacon.advertise(handle, secret, request.bridge ?? 'trusted');
+    const show = (): void => beacon.advertise(handle, secret, request.bridge ?? 'trusted');
+    if (publication.status.lifecycle === 'published') show();
     publication.onEvent((event) => {
-      if (event === 'consumed' || event === 'full' || event === 'withdrawn' || event === 'expired')
-        beacon.retire(handle);
+      if (event === 'published') show();
+      else if (event !== 'restored' && event !== 'already-published') beacon.retire(handle);
     });
   }
 
@@ -216,7 +218,7 @@ export class Publications {
           wake = () => resolve('changed');
         });
         const { lifecycle, unconfirmed } = publication.status;
-        const over = lifecycle !== 'published' && unconfirmed === 0;
+        const over = lifecycle !== 'published' && lifecycle !== 'inactive' && unconfirmed === 0;
         const got = await Promise.race([next, over ? Promise.resolve('over' as const) : changed]);
         if (got === 'over') return;
         if (got === 'changed') continue;
@@ -240,6 +242,8 @@ export class Publications {
       lifecycle: entry.lifecycle,
       state: over ?? (publication ? 'active' : 'stopped'),
       accepted: status?.accepted ?? 0,
+      left: publication?.status.left,
+      others: publication?.status.others,
       expiresAt: status?.expiry ? status.expiry * 1000 : undefined,
       namespaces: entry.namespaces.map(withoutSecrets),
     };
@@ -249,31 +253,52 @@ export class Publications {
     return this.#book.all().map((entry) => this.#info(entry, this.#active.get(entry.handle)?.publication));
   }
 
-  /** @throws RdvError `not-published` */
-  async unpublish(
-    target: { readonly handle: string } | { readonly tag: string; readonly realm: string },
-  ): Promise<void> {
+  unpublish(target: PublicationTarget): Promise<void> {
+    return this.#change(target, (publication) => publication.unpublish());
+  }
+
+  deactivate(target: PublicationTarget): Promise<void> {
+    return this.#change(target, (publication) => publication.deactivate());
+  }
+
+  activate(target: PublicationTarget): Promise<void> {
+    return this.#change(target, (publication) => publication.activate());
+  }
+
+  renew(target: PublicationTarget, ttlSeconds: number | undefined): Promise<void> {
+    return this.#change(target, (publication) => publication.renew(ttlSeconds));
+  }
+
+  /** One that nobody serves is taken up for it, which takes the tag itself. @throws RdvError `not-published` */
+  async #change(target: PublicationTarget, work: (publication: Publication) => Promise<void>): Promise<void> {
     if ('handle' in target) {
       const active = this.#active.get(target.handle);
-      if (active) return active.publication.unpublish();
+      if (active) return work(active.publication);
       const stopped = this.#book.all().some((entry) => entry.handle === target.handle);
       throw new RdvError(
         'not-published',
         stopped
-          ? 'nobody serves that publication at the moment: give the tag itself to take it back'
+          ? 'nobody serves that publication at the moment: give the tag itself'
           : 'there is no such publication: see "rdv list"',
       );
     }
     const secret = await TagSecret.fromTag(await parseAnyTag(target.tag), realmOf(target.realm));
-    const mark = await this.#book.mark(secret);
-    await this.#alone(mark, () => this.#takeBack(secret, mark));
-    secret.wipe();
+    try {
+      const mark = await this.#book.mark(secret);
+      await this.#alone(mark, () => this.#changeMarked(secret, mark, work));
+    } finally {
+      secret.wipe();
+    }
   }
 
-  async #takeBack(secret: TagSecret, mark: Uint8Array): Promise<void> {
+  async #changeMarked(
+    secret: TagSecret,
+    mark: Uint8Array,
+    work: (publication: Publication) => Promise<void>,
+  ): Promise<void> {
     const entry = this.#stored(mark);
     const active = entry && this.#active.get(entry.handle);
-    if (active) return active.publication.unpublish();
+    if (active) return work(active.publication);
     if (!entry) throw new RdvError('not-published', 'this node has not published that tag: see "rdv list"');
     const namespaces = await this.#options.namespaces(entry.namespaces);
     const publication = await publish(
@@ -282,7 +307,7 @@ export class Publications {
       { ...this.#options.ports, store: this.#options.store, namespaces },
     );
     try {
-      await publication.unpublish();
+      await work(publication);
     } finally {
       await publication.close();
     }

@@ -140,10 +140,23 @@ export class Acceptance {
     return write ? [write] : [];
   }
 
-  /** Any other event of the publication's life. @returns the effects to carry out, once stored */
-  async change(event: LifecycleEvent): Promise<readonly LifecycleEffect[]> {
+  /**
+   * Any other event of the publication's life.
+   * @param expiry unix seconds, where that changes in the same transaction; 0 is never
+   * @returns the effects to carry out, once stored
+   */
+  async change(event: LifecycleEvent, expiry: number = this.#state.expiry): Promise<readonly LifecycleEffect[]> {
     const { to, effects } = step(lifecycleMachine, this.#state.lifecycle, event);
-    const [before, after] = [this.#state, { ...this.#state, lifecycle: to }];
+    return this.#become({ ...this.#state, lifecycle: to, expiry }, effects);
+  }
+
+  /** Until another moment (unix seconds; 0 is never), with nothing else changed. */
+  async renew(expiry: number): Promise<void> {
+    await this.#become({ ...this.#state, expiry }, []);
+  }
+
+  async #become(after: StoredState, effects: readonly LifecycleEffect[]): Promise<readonly LifecycleEffect[]> {
+    const before = this.#state;
     this.#state = after;
     try {
       await this.#init.store.commit([this.#init.store.writeState(after)]);

@@ -5,12 +5,16 @@
 import type { RefusalReason } from '../core/errors.js';
 import type { Machine } from '../core/machine.js';
 
-export type LifecycleState = 'published' | 'full' | 'consumed' | 'withdrawn' | 'expired';
+export type LifecycleState = 'published' | 'full' | 'inactive' | 'consumed' | 'withdrawn' | 'expired';
 export type LifecycleEvent =
   | 'accept'
   | 'accept-last'
   | 'accept-single'
   | 'withdraw'
+  | 'deactivate'
+  /** Back to `published`, or to `full` where nobody more is taken. */
+  | 'activate'
+  | 'activate-full'
   | 'expire'
   | 'publish'
   | 'found-consumed';
@@ -26,6 +30,7 @@ export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, Lifecycle
       'accept-last': { to: 'full', effects: ['reply'] },
       'accept-single': { to: 'consumed', effects: ['put-tombstones', 'reply'] },
       withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },
+      deactivate: { to: 'inactive', effects: ['put-tombstones'] },
       expire: { to: 'expired', effects: [] },
       publish: { to: 'published', effects: ['put-records'] },
       // Out there stands a tombstone of our own that this store does not know: it was restored from a backup.
@@ -33,8 +38,17 @@ export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, Lifecycle
     },
     full: {
       withdraw: { to: 'withdrawn', effects: ['put-tombstones'] },
+      deactivate: { to: 'inactive', effects: ['put-tombstones'] },
       expire: { to: 'expired', effects: [] },
       publish: { to: 'published', effects: ['put-records'] },
+    },
+    // Stays so over a restart: it takes `activate`, not `publish`.
+    inactive: {
+      activate: { to: 'published', effects: ['put-records'] },
+      'activate-full': { to: 'full', effects: ['put-records'] },
+      withdraw: { to: 'withdrawn', effects: [] },
+      expire: { to: 'expired', effects: [] },
+      'found-consumed': { to: 'consumed', effects: ['put-tombstones'] },
     },
     withdrawn: { publish: { to: 'published', effects: ['put-records'] } },
     expired: { publish: { to: 'published', effects: ['put-records'] } },
@@ -45,6 +59,8 @@ export const lifecycleMachine: Machine<LifecycleState, LifecycleEvent, Lifecycle
 /** What a responder hears that comes when the publication is not `published`. */
 export const REFUSAL: Readonly<Record<Exclude<LifecycleState, 'published'>, RefusalReason>> = {
   full: 'full',
+  // Later perhaps: whoever asks is not to give up for good.
+  inactive: 'busy',
   consumed: 'consumed',
   withdrawn: 'expired',
   expired: 'expired',

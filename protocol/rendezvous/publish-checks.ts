@@ -52,7 +52,8 @@ function checkIdentity({ signer, allow }: Checked, fingerprint: Uint8Array | und
   if (allow && !namesSomebody(allow)) throw new InvalidArgumentError('"allow" expected keys or roots');
 }
 
-function assertCount(name: string, value: number): void {
+/** @throws InvalidArgumentError naming `name` */
+export function assertCount(name: string, value: number): void {
   if (!(Number.isSafeInteger(value) && value > 0)) throw new InvalidArgumentError(`"${name}" expected an integer > 0`);
 }
 

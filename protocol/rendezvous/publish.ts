@@ -8,9 +8,8 @@ import type { Conversation, ConversationInit } from '../conversation/api.js';
 import { openConversation } from '../conversation/open.js';
 import { toHex } from '../core/bytes.js';
 import { KEY_BYTES } from '../core/constants.js';
-import { CanceledError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
-import { accepts } from '../core/machine.js';
-import type { Store, Surroundings, Timer } from '../core/ports.js';
+import { RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
+import type { Store, Surroundings } from '../core/ports.js';
 import type { Signer, TrustPolicy } from '../identity/api.js';
 import type { BridgePolicy, Namespace } from '../namespace/port.js';
 import type { Metadata, Reach } from '../record/body.js';
@@ -21,7 +20,8 @@ import { Doorkeeper } from './doorkeeper.js';
 import { type DurableOptions, durableInit, takeUp } from './durable-conversations.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
 import type { KeeperEvent } from './keeper-init.js';
-import { type LifecycleState, lifecycleMachine } from './lifecycle.js';
+import { PublicationLife } from './life.js';
+import type { LifecycleState } from './lifecycle.js';
 import { encodeReply } from './messages.js';
 import { PublicationStore, type StoredReply, secretsOf } from './publication-store.js';
 import { checkPublish, expiryOf, limitOf, WAITING_MAX } from './publish-checks.js';
@@ -75,10 +75,14 @@ export interface PublicationStatus {
   readonly lifecycle: LifecycleState;
   /** Responses accepted, ever. */
   readonly accepted: number;
+  /** How many more are accepted; undefined: any number. */
+  readonly left: number | undefined;
   /** Accepted, but the responder has not been heard yet. */
   readonly unconfirmed: number;
   /** Unix seconds; undefined is never. */
   readonly expiry: number | undefined;
+  /** Other owners seen under the tag, 64 at most: whoever knows it can publish under it, too. */
+  readonly others: number;
   readonly counts: Readonly<InboxCounts>;
 }
 
@@ -93,6 +97,18 @@ export interface Publication extends AsyncIterable<Conversation> {
   onEvent(listener: (event: PublicationEvent) => void): () => void;
   /** Takes the publication back everywhere. Conversations go on. Late responders are told `expired`. Idempotent. */
   unpublish(): Promise<void>;
+  /**
+   * Off every namespace until `activate`, also over a restart. Conversations go on; who responds meanwhile is told
+   * `busy`. Idempotent. @throws RdvError `refused` when the publication is over
+   */
+  deactivate(): Promise<void>;
+  /** Idempotent. @throws RdvError `refused` when the publication is over */
+  activate(): Promise<void>;
+  /**
+   * Ends `ttlSeconds` from now instead, or never without it; one that has expired is published again.
+   * @throws InvalidArgumentError · RdvError `refused` when it was used up or taken back
+   */
+  renew(ttlSeconds?: number): Promise<void>;
   /**
    * Stops answering and leaves the records in place: for a restart. What was taken back before is said to the
    * namespaces first, for 2 s at most. Open conversations are the caller's. Idempotent.
@@ -134,13 +150,13 @@ class OpenPublication implements Publication {
   readonly #limits: ResponseLimits;
   readonly #acceptance: Acceptance;
   readonly #keeper: RecordKeeper;
+  readonly #life: PublicationLife;
   readonly #door: Doorkeeper;
   readonly #opened = new Map<string, Conversation>();
   readonly #listeners = new Set<(event: PublicationEvent) => void>();
   readonly #resumed: boolean;
   /** Accepted, but not in the store yet. */
   #storing = 0;
-  #expiryTimer: Timer | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
 
@@ -198,35 +214,35 @@ class OpenPublication implements Publication {
         }),
       onPrekeyGone: (prekey) => this.#acceptance.forgetPrekey(prekey),
       onEvent: (event) => this.#emit(event),
-      onConsumed: () => this.#foundConsumed(),
+      onConsumed: () => this.#life.foundConsumed(),
+    });
+    this.#life = new PublicationLife({
+      clock,
+      log,
+      acceptance: this.#acceptance,
+      keeper: this.#keeper,
+      limit: limitOf(lifecycle),
+      onEvent: (event) => this.#emit(event),
     });
   }
 
-  /** Takes up the life where the store left it, then the records, then the replies that may not have arrived. */
+  /** Takes up the life where the store left it with its records, then the replies that may not have arrived. */
   async open(): Promise<void> {
-    const { lifecycle, accepted } = this.#acceptance.state;
-    const limit = limitOf(this.#options.lifecycle);
-    // A publication that is used up stays so; one that was taken back, or may now take more, is published again.
-    const room = lifecycle !== 'full' || accepted < limit;
-    if (room && !this.#isExpired() && accepts(lifecycleMachine, lifecycle, 'publish'))
-      await this.#acceptance.change('publish');
-    const { lifecycle: now } = this.#acceptance.state;
-    const publishing = now === 'published' || now === 'full';
-    await this.#keeper.open(publishing);
-    // A crash may have come between the decision and its tombstones.
-    if (!publishing) await this.#keeper.withdraw(now === 'consumed' ? 'consumed' : 'withdrawn');
-    this.#armExpiry();
+    await this.#life.open();
     if (this.#resumed && this.#options.durable) takeUp(this.#surroundings, this.#options, this.handle, this.#door);
     if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
   }
 
   get status(): PublicationStatus {
     const { lifecycle, accepted, expiry } = this.#acceptance.state;
+    const limit = limitOf(this.#options.lifecycle);
     return {
       lifecycle,
       accepted,
+      left: limit === Number.POSITIVE_INFINITY ? undefined : Math.max(0, limit - accepted),
       unconfirmed: this.#acceptance.unconfirmed().length,
       expiry: expiry === 0 ? undefined : expiry,
+      others: this.#keeper.others,
       counts: { ...this.#limits.counts },
     };
   }
@@ -236,20 +252,26 @@ class OpenPublication implements Publication {
     return () => this.#listeners.delete(listener);
   }
 
-  async unpublish(): Promise<void> {
-    if (this.#closed) throw new CanceledError('the publication is closed');
-    const { lifecycle } = this.#acceptance.state;
-    if (accepts(lifecycleMachine, lifecycle, 'withdraw')) await this.#acceptance.change('withdraw');
-    else if (lifecycle !== 'withdrawn') return;
-    // Also a second time, should the store have failed between the two.
-    await this.#keeper.withdraw('withdrawn');
-    this.#emit('withdrawn');
+  unpublish(): Promise<void> {
+    return this.#life.unpublish();
+  }
+
+  deactivate(): Promise<void> {
+    return this.#life.deactivate();
+  }
+
+  activate(): Promise<void> {
+    return this.#life.activate();
+  }
+
+  renew(ttlSeconds?: number): Promise<void> {
+    return this.#life.renew(ttlSeconds);
   }
 
   close(): Promise<void> {
     if (!this.#closing) {
       this.#closed = true;
-      this.#expiryTimer?.cancel();
+      this.#life.close();
       this.#door.queue.end();
       this.#closing = this.#keeper.close();
     }
@@ -262,28 +284,6 @@ class OpenPublication implements Publication {
 
   [Symbol.asyncIterator](): AsyncIterator<Conversation> {
     return this.#door.queue;
-  }
-
-  /** Records expire by themselves; what is left to do is to say so. */
-  #armExpiry(): void {
-    const { lifecycle, expiry } = this.#acceptance.state;
-    if (expiry === 0 || !accepts(lifecycleMachine, lifecycle, 'expire')) return;
-    // In steps, for timers of many days do not exist everywhere.
-    const leftMs = Math.max(0, expiry * 1000 - this.#surroundings.clock.now());
-    this.#expiryTimer = this.#surroundings.clock.schedule(Math.min(leftMs, 86_400_000), () => {
-      if (!this.#isExpired()) this.#armExpiry();
-      else if (accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'expire')) this.#expire();
-    });
-  }
-
-  #expire(): void {
-    const expired = this.#acceptance.change('expire').then(() => this.#emit('expired'));
-    expired.catch(this.#failed('the expiry could not be stored'));
-  }
-
-  #isExpired(): boolean {
-    const { expiry } = this.#acceptance.state;
-    return expiry !== 0 && this.#surroundings.clock.now() >= expiry * 1000;
   }
 
   /** Message 1 seen before: the stored bytes again, nothing computed. */
@@ -306,26 +306,11 @@ class OpenPublication implements Publication {
       if (decision.accepted) this.#start(toHex(hash), decision.accepted, namespace);
       // The conversation has subscribed its queues: the port keeps this order, nothing is awaited.
       this.#send(namespace, decision.replyQueue, frame);
-      if (decision.effects.includes('put-tombstones')) this.#withdrawConsumed();
+      if (decision.effects.includes('put-tombstones')) this.#life.withdrawConsumed();
       const { lifecycle } = this.#acceptance.state;
       if (decision.accepted && lifecycle !== 'published') this.#emit(lifecycle);
     });
     void stored.catch(this.#failed('a response came to nothing')).then(() => decision.accepted && this.#storing--);
-  }
-
-  #foundConsumed(): boolean {
-    if (!accepts(lifecycleMachine, this.#acceptance.state.lifecycle, 'found-consumed')) return false;
-    this.#surroundings.log.warn('this publication was used up before its store was restored: taken back');
-    const stored = this.#acceptance.change('found-consumed').then(() => {
-      this.#withdrawConsumed();
-      this.#emit('consumed');
-    });
-    stored.catch(this.#failed('the used-up publication could not be stored'));
-    return true;
-  }
-
-  #withdrawConsumed(): void {
-    this.#keeper.withdraw('consumed').catch(this.#failed('the used-up publication could not be taken back'));
   }
 
   /** After a restart: the reply again, everywhere, under a new `try` so that bridges let it pass. */

@@ -52,6 +52,8 @@ export class RecordKeeper {
   readonly #announced = new Set<number>();
   readonly #checks: TokenBucket;
   readonly #lead: LeadMoment;
+  /** Unix seconds; 0 is never. */
+  #expiry: number;
   #publishing = false;
   /** Why the records were, or still have to be, taken back. */
   #takenBack: TombstoneReason | undefined;
@@ -61,6 +63,7 @@ export class RecordKeeper {
 
   constructor(init: KeeperInit) {
     this.#init = init;
+    this.#expiry = init.expiry;
     this.#checks = new TokenBucket(init.clock, CHECK_RATE);
     this.#lead = new LeadMoment(init.random);
   }
@@ -93,6 +96,12 @@ export class RecordKeeper {
     return this.#turn();
   }
 
+  /** Ends at another moment (unix seconds; 0 is never). @param publish now, too; else when it is published again */
+  async renew(expiry: number, publish: boolean): Promise<void> {
+    this.#expiry = expiry;
+    if (publish) await this.publish();
+  }
+
   /** Tombstones for every unexpired record, stored, then sent everywhere. */
   withdraw(reason: TombstoneReason): Promise<void> {
     this.#publishing = false;
@@ -115,6 +124,11 @@ export class RecordKeeper {
     this.#aborter.abort();
     for (const epoch of this.#epochs.values()) this.#release(epoch);
     this.#epochs.clear();
+  }
+
+  /** Owners of other publications seen under the tag: 64 at most are counted. */
+  get others(): number {
+    return this.#others.size;
   }
 
   #queue(work: () => Promise<void>): Promise<void> {
@@ -153,8 +167,7 @@ export class RecordKeeper {
   }
 
   #due(now: number): number[] {
-    const { expiry } = this.#init;
-    if (expiry !== 0 && expiry <= now) return [];
+    if (this.#expiry !== 0 && this.#expiry <= now) return [];
     const current = epochOf(now);
     return now >= this.#lead.in(current) ? [current, current + 1] : [current];
   }
@@ -176,7 +189,7 @@ export class RecordKeeper {
   async #publishIn(number: number): Promise<void> {
     const epoch = this.#epoch(number);
     const grace = (number + 1) * EPOCH_SECONDS + NOT_AFTER_GRACE_SECONDS;
-    const notAfter = this.#init.expiry === 0 ? grace : Math.min(grace, this.#init.expiry);
+    const notAfter = this.#expiry === 0 ? grace : Math.min(grace, this.#expiry);
     const fitting = epoch.prekeys.find((prekey) => this.#fits(epoch, notAfter, prekey));
     const live = epoch.record && !epoch.record.tombstone && epoch.record.notAfter === notAfter;
     if (live && fitting && equalBytes(openRecord(epoch.record!, epoch.keys.recordKey), fitting.body)) {

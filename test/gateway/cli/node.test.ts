@@ -112,6 +112,28 @@ describe('a node', { timeout: 60_000 }, () => {
     );
   });
 
+  it('takes a publication out of sight and back, and moves its end', async () => {
+    const handle = async (): Promise<Record<string, unknown>> => {
+      const all = (await bench.run(['list', ...here, '--json'])).values[0] as unknown as Record<string, unknown>[];
+      return all.find(({ title }) => title === 'reply')!;
+    };
+    const name = String((await handle())['handle']);
+    expect((await bench.run(['deactivate', name, ...here])).code).toBe(0);
+    expect(await handle()).toMatchObject({ state: 'inactive' });
+    expect((await respond(tags.reply, '--no-wait')).code).toBe(3);
+    const waiting = respond(tags.reply);
+    // By the tag itself, too.
+    expect((await bench.run(['activate', tags.reply, ...here])).code).toBe(0);
+    expect((await waiting).out).toBe('fixed');
+    expect((await bench.run(['renew', name, ...here])).err).toMatch(/--ttl TIME or --forever/);
+    expect((await bench.run(['renew', name, '--ttl', '1h', ...here])).code).toBe(0);
+    const { expiresAt } = await handle();
+    expect(Math.abs(Number(expiresAt) - Date.now() - 3_600_000)).toBeLessThan(60_000);
+    expect((await bench.run(['renew', name, '--forever', ...here])).code).toBe(0);
+    expect(await handle()).not.toHaveProperty('expiresAt');
+    expect(await handle()).toMatchObject({ state: 'active', others: 0 });
+  });
+
   it('killed and started again, answers, and gives a used-up single-shot to nobody else', async () => {
     expect((await respond(tags.once)).out).toBe('won');
     node.kill('SIGKILL');

@@ -77,6 +77,7 @@ describe('control socket', () => {
   let server: ControlServer;
   let client: ControlClient;
   const unpublished: unknown[] = [];
+  const changed: unknown[] = [];
   const api: NodeApi = {
     async publish() {
       let over = (): void => {};
@@ -100,6 +101,9 @@ describe('control socket', () => {
     },
     list: async () => [info],
     unpublish: async (target) => void unpublished.push(target),
+    deactivate: async (target) => void changed.push(['deactivate', target]),
+    activate: async (target) => void changed.push(['activate', target]),
+    renew: async (target, ttlSeconds) => void changed.push(['renew', target, ttlSeconds]),
     scan: async (_request, onHeard, signal) => {
       onHeard({
         eid: '0011223344556677',
@@ -137,6 +141,20 @@ describe('control socket', () => {
     await client.close();
     await server.close();
     rmSync(directory, { recursive: true });
+  });
+
+  it('changes a publication', async () => {
+    const [handle, tag] = [{ handle: 'a' }, { tag: 'b', realm: '' }];
+    await client.deactivate(handle);
+    await client.activate(tag);
+    await client.renew(handle, 60);
+    await client.renew(tag, undefined);
+    expect(changed).toEqual([
+      ['deactivate', handle],
+      ['activate', tag],
+      ['renew', handle, 60],
+      ['renew', tag, undefined],
+    ]);
   });
 
   it('is for its owner alone, and there is one', async () => {
