@@ -17,7 +17,7 @@ function crc16(data: Buffer): number {
       const out = (crc >> 15) ^ ((byte >> bit) & 1);
       crc = ((crc << 1) & 0xffff) ^ (out ? 0x1021 : 0);
     }
-  return crc;
+  return crc ^ 0xffff;
 }
 
 /** By cutting at the zeros: what lies between two of them is one or more blocks. */
@@ -112,6 +112,7 @@ export const companionVectors: object = {
     { why: 'a payload of 97 bytes', wire: wire(13, 1, run(97)) },
     { why: 'too short: 3 bytes', wire: between(cobs(Buffer.from('0d01ff', 'hex')).toString('hex')) },
     { why: 'too short: an empty block', wire: between('01') },
+    { why: 'a zero more at the end', wire: `${good.slice(0, -2)}0100` },
     { why: 'a wrong crc', wire: between(cobs(Buffer.from('0d01aabb0000', 'hex')).toString('hex')) },
     { why: 'the last block ends early', wire: between(good.slice(2, -4)) },
     { why: 'the first code is one more', wire: flipped(1, 1) },
