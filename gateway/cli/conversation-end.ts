@@ -16,6 +16,7 @@ const TOLD: Readonly<Record<Exclude<CloseReason, 'finished'>, string>> = {
 /** @throws CanceledError when the user ended it · RdvError for every end but the clean one */
 export function checkEnd(reason: CloseReason, signal: AbortSignal): void {
   if (reason === 'finished') return;
+  if (reason === 'suspended' && signal.aborted) throw new CanceledError('interrupted: the conversation was put aside');
   if (signal.aborted) throw new CanceledError('interrupted: the conversation was broken off');
   throw new RdvError(reason === 'state-lost' ? 'state-lost' : 'closed', TOLD[reason]);
 }

@@ -8,6 +8,10 @@ type Define = (command: Command) => unknown;
 const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   publish: async () => (await import('./publish.js')).publishCommand,
   respond: async () => (await import('./respond.js')).respondCommand,
+  resume: async () => (await import('./resume.js')).resumeCommand,
+  conversations: async () => (await import('./conversations.js')).conversationsCommand,
+  history: async () => (await import('./conversations.js')).historyCommand,
+  forget: async () => (await import('./conversations.js')).forgetCommand,
   list: async () => (await import('./list.js')).listCommand,
   deactivate: async () => (await import('./deactivate.js')).deactivateCommand,
   activate: async () => (await import('./deactivate.js')).activateCommand,

@@ -39,6 +39,8 @@ interface PublishOptions extends NamespaceOptions, IdentityOptions {
   readonly again?: boolean;
   readonly hello?: string;
   readonly allow?: readonly string[];
+  readonly durable?: boolean;
+  readonly history?: boolean;
 }
 
 function lifecycleOf(options: PublishOptions): Lifecycle {
@@ -82,6 +84,8 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const identity = await identityOf(options, out);
+  if (said.history && !said.durable)
+    throw new InvalidArgumentError('--history says more about --durable: give that, too');
   const interrupted = untilInterrupted();
   const { api, running, others } = await openNodeApi(options, { store: true, namespaces: true });
   try {
@@ -105,6 +109,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
         title: options.title,
         again: options.again,
         identity,
+        durable: said.durable && { history: said.history === true },
         allow: trustOf(options, options.allow),
         hello: options.hello === undefined ? undefined : utf8(options.hello),
       },
@@ -172,6 +177,8 @@ export function publishCommand(command: Command): Command {
     .option('--gateway <key>', 'node key of a gateway that --bridge trusted trusts (repeat it for several)', repeated)
     .option('--hello <text>', 'say this to every responder inside the handshake (≤ 512 bytes)')
     .option('--again', 'publish anew a tag that is used up')
+    .option('--durable', 'conversations outlive restarts: publishing the tag again goes on with them')
+    .option('--history', 'with --durable: keep what is said, for "rdv history"')
     .option('--title <text>', 'name it in lists (stays in the node)')
     .addHelpText('after', HELP)
     .action(publish);

@@ -2,31 +2,21 @@
  * `rdv respond TAG`: meets the publisher. On a terminal, lines typed are messages; otherwise a pipe: standard input
  * to the conversation, the conversation to standard output, exact bytes, end of input half-closes.
  */
-import { createInterface } from 'node:readline';
-import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
-import { utf8 } from '@rdv/protocol/core/bytes';
+import { systemRandom } from '@rdv/hardware/host/system';
+import { toHex, utf8 } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
-import { pipeConversation } from '../node/pipe-conversation.js';
 import type { Command } from './commander.js';
-import { checkEnd, checkPipe } from './conversation-end.js';
-import {
-  type IdentityOptions,
-  identityOf,
-  trustFields,
-  trustOf,
-  trustText,
-  withIdentityOptions,
-} from './identity-options.js';
-import { duration, type Output } from './output.js';
+import { converse } from './converse.js';
+import { type IdentityOptions, identityOf, trustOf, withIdentityOptions } from './identity-options.js';
+import { duration } from './output.js';
 import {
   type NamespaceOptions,
   openNodeApi,
   operandAndNamespaces,
+  othersDone,
   outputOf,
   repeated,
-  sasText,
   tellNamespace,
-  tellReachability,
   untilInterrupted,
   withNamespaceOptions,
 } from './shared.js';
@@ -40,64 +30,9 @@ interface RespondOptions extends NamespaceOptions, IdentityOptions {
   readonly trust?: readonly string[];
   readonly anonymousFirst?: boolean;
   readonly verify?: boolean;
-}
-
-/** Lines to messages and messages to lines, until both ends have ended. */
-export async function talk(conversation: Conversation, out: Output): Promise<CloseReason> {
-  const typed = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' });
-  // The terminal is in raw mode here: Ctrl-C arrives as a key.
-  typed.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-  typed.prompt();
-  typed.on('line', (line) => {
-    conversation.send(utf8(line)).then(
-      () => typed.prompt(),
-      (error: Error) => out.progress('not-sent', {}, `not sent: ${error.message}`),
-    );
-  });
-  typed.once('close', () => void conversation.end().catch(() => {}));
-  try {
-    for await (const message of conversation) {
-      const text = new TextDecoder().decode(message);
-      out.result({ event: 'message', text, base64: Buffer.from(message).toString('base64') }, `\r< ${text}`);
-      typed.prompt(true);
-    }
-    out.progress('peer-ended', {}, 'the other end has nothing more to say (Ctrl-D ends this side)');
-  } catch {
-    // How it ended is told by `closed`.
-  }
-  const reason = await conversation.closed;
-  typed.close();
-  return reason;
-}
-
-/** Sends `messages`, prints what comes, ends: for scripts that want no pipe. */
-async function exchange(conversation: Conversation, messages: readonly string[], out: Output): Promise<CloseReason> {
-  const sending = (async () => {
-    for (const message of messages) await conversation.send(utf8(message));
-    await conversation.end();
-  })();
-  sending.catch(() => {});
-  try {
-    for await (const message of conversation) {
-      const text = new TextDecoder().decode(message);
-      out.result({ event: 'message', text, base64: Buffer.from(message).toString('base64') }, text);
-    }
-    await sending;
-  } catch {
-    // How it ended is told by `closed`.
-  }
-  return conversation.closed;
-}
-
-/** Asks for a fresh proof. @throws IdentityError when there is none: the conversation is broken off */
-async function verify(conversation: Conversation, out: Output): Promise<void> {
-  try {
-    const trust = await conversation.challenge();
-    out.progress('verified', trustFields(trust), `now: ${trustText(trust, 'publisher')}`);
-  } catch (error) {
-    await conversation.close();
-    throw error;
-  }
+  readonly durable?: boolean;
+  readonly history?: boolean;
+  readonly title?: string;
 }
 
 async function respond(operand: string | undefined, given: RespondOptions): Promise<void> {
@@ -110,8 +45,14 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file, or -m');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const identity = await identityOf(options, out);
-  const { signal } = untilInterrupted();
-  const { api } = await openNodeApi(options, { store: false, namespaces: true });
+  const interrupted = untilInterrupted();
+  const { signal } = interrupted;
+  if ((options.history || options.title !== undefined) && !options.durable)
+    throw new InvalidArgumentError('--history and --title say more about --durable: give that, too');
+  const durable = options.durable
+    ? { handle: toHex(systemRandom(16)), title: options.title, history: options.history === true }
+    : undefined;
+  const { api, others } = await openNodeApi(options, { store: durable !== undefined, namespaces: true });
   try {
     const started = performance.now();
     out.progress('looking', {}, 'looking for the publisher …');
@@ -126,33 +67,19 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
         identity,
         trust: trustOf(options, options.trust),
         anonymousFirst: options.anonymousFirst,
+        durable,
       },
       signal,
       (note) => {
         if (note.state === 'down') tellNamespace(out, note);
       },
     );
-    tellReachability(out, conversation);
-    const breakOff = (): void => void conversation.close();
-    if (signal.aborted) breakOff();
-    signal.addEventListener('abort', breakOff);
     const tookMs = Math.round(performance.now() - started);
-    const hello = conversation.hello && new TextDecoder().decode(conversation.hello);
-    out.progress(
-      'open',
-      {
-        tookMs,
-        ...trustFields(conversation.trust),
-        sas: conversation.sas ?? null,
-        ...(hello === undefined ? {} : { hello }),
-      },
-      `open after ${duration(tookMs)} · ${trustText(conversation.trust, 'publisher')} · compare aloud: ${sasText(conversation.sas)}${hello === undefined ? '' : `\nhello: ${hello}`}`,
-    );
-    if (options.verify) await verify(conversation, out);
-    if (options.message) checkEnd(await exchange(conversation, options.message, out), signal);
-    else if (process.stdin.isTTY) checkEnd(await talk(conversation, out), signal);
-    else checkPipe(await pipeConversation(conversation, process.stdin, process.stdout), signal);
+    const { message, verify } = options;
+    const opened = `open after ${duration(tookMs)}`;
+    await converse(conversation, { message, verify, handle: durable?.handle, opened, fields: { tookMs } }, signal, out);
   } finally {
+    await othersDone(others, out, interrupted);
     await api.close();
   }
 }
@@ -163,6 +90,7 @@ As a pipe, the end of the input says that nothing more comes from here; the comm
 Examples:
   rdv respond "billboard on Rte. 101" -n mqtt://broker.example
   rdv respond --tag-file tag -n ble: --adapter hci0 -m "Which door is it?"
+  rdv respond "support desk" -n mqtt://broker.example --durable --history
   rdv respond "$(cat tag)" -n mqtt://broker.example -n ble: --adapter hci0 < question > answer`;
 
 export function respondCommand(command: Command): Command {
@@ -174,6 +102,9 @@ export function respondCommand(command: Command): Command {
     .option('--timeout <seconds>', 'give up after this long without an answer', '60')
     .option('--no-wait', 'fail at once (exit code 3) when nobody has published the tag')
     .option('--hello <text>', 'say this inside the handshake (≤ 512 bytes; not forward-secret)')
+    .option('--durable', 'outlive this command: Ctrl-C puts the conversation aside, "rdv resume" goes on with it')
+    .option('--history', 'with --durable: keep what is said, for "rdv history"')
+    .option('--title <text>', 'with --durable: a name for "rdv conversations", which stays here')
     .option('-m, --message <text>', 'send this (repeat it for several), print the answers, and end', repeated)
     .addHelpText('after', HELP)
     .action(respond);

@@ -3,12 +3,14 @@
  * commands are written against this alone.
  */
 import type { Conversation } from '@rdv/protocol/conversation/api';
+import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { BeaconClock } from '@rdv/protocol/tag/link';
 import type { IdentitySource } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
 import type { AirProofStatus } from '../radio/air-proof.js';
 import type { AdapterPart, NodeHealth } from './health.js';
+import type { JsonObject } from './json-lines.js';
 
 export type Lifecycle =
   | { readonly kind: 'unlimited' }
@@ -37,6 +39,8 @@ export interface PublishRequest {
   readonly identity?: IdentitySource | undefined;
   /** Only responders who prove to be these get a conversation. */
   readonly allow?: TrustSource | undefined;
+  /** Conversations outlive restarts; with `history`, what was said can be read again. Default: ephemeral. */
+  readonly durable?: boolean | { readonly history: boolean } | undefined;
 }
 
 /** Which publication: by its handle, or by the tag itself. */
@@ -72,7 +76,46 @@ export interface OpenPublication {
   close(): Promise<void>;
 }
 
+/** A conversation that outlives restarts of this end (SPEC §7.7). */
+export interface DurableRequest {
+  /** 32 hexadecimal digits, random: the caller's, so that it knows the conversation again. */
+  readonly handle: string;
+  /** For lists; stays in the node. */
+  readonly title?: string | undefined;
+  /** Keep what was said, to be read again. */
+  readonly history: boolean;
+}
+
+export interface ResumeRequest {
+  readonly handle: string;
+  /** Default: where it was before. */
+  readonly namespaces?: readonly string[] | undefined;
+  readonly identity?: IdentitySource | undefined;
+}
+
+/** A durable conversation. */
+export interface ConversationInfo {
+  readonly handle: string;
+  readonly role: 'publisher' | 'responder';
+  /** Handle of the publication that it came to, at the publisher's end. */
+  readonly publication: string | undefined;
+  readonly title: string | undefined;
+  /** `open`: somebody has it. `stored`: waits to be resumed. `over`: its history, or messages not taken, are left. */
+  readonly state: 'open' | 'stored' | 'over';
+  /** Unix milliseconds. */
+  readonly since: number;
+  readonly sent: number;
+  readonly unacknowledged: number;
+  readonly delivered: number;
+  /** What the other end has proved, as JSON. */
+  readonly trust: JsonObject;
+  /** Of this end, where it began the conversation. */
+  readonly namespaces: readonly string[];
+}
+
 export interface RespondRequest {
+  /** Default: ephemeral. */
+  readonly durable?: DurableRequest | undefined;
   readonly tag: string;
   readonly realm: string;
   readonly namespaces?: readonly string[] | undefined;
@@ -157,6 +200,14 @@ export interface NodeApi {
   activate(target: PublicationTarget): Promise<void>;
   /** Ends so many seconds from now, or never. @throws RdvError `not-published`, `refused` when it is used up */
   renew(target: PublicationTarget, ttlSeconds: number | undefined): Promise<void>;
+  /** The durable ones. */
+  conversations(): Promise<readonly ConversationInfo[]>;
+  /** @throws RdvError `not-published` when there is none, `busy` when somebody has it */
+  resume(request: ResumeRequest): Promise<Conversation>;
+  /** Entries after the index `after`, oldest first. @throws RdvError `not-published` */
+  history(handle: string, page: { readonly after?: number; readonly limit?: number }): Promise<HistoryPage>;
+  /** Deletes what is kept of a conversation. @throws RdvError `not-published`, `busy` */
+  forget(handle: string): Promise<void>;
   /** Until `signal` fires. */
   scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void>;
   status(): Promise<NodeStatus>;

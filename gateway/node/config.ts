@@ -20,8 +20,26 @@ export interface PublicationConfig {
   readonly bridge?: 'none' | 'trusted' | 'any' | undefined;
   /** Whether the beacon carries it on the air; default: not single-shots that have another namespace. */
   readonly advertise?: boolean | undefined;
+  /** Conversations outlive restarts; `history`: what was said can be read again. Default: ephemeral. */
+  readonly durable?: boolean | 'history' | undefined;
+  /** What vouches for the publication (SPEC §6): a key file, `agent:`, `cmd:PROGRAM`, or that with its certificates. */
+  readonly identity?: IdentityConfig | undefined;
+  /** Only responders who prove to hold one of these keys, or a certificate under `roots`, get a conversation. */
+  readonly allow?: readonly string[] | undefined;
+  /** Files of root certificates, and of revocation lists, that `allow` and its certificates count by. */
+  readonly roots?: readonly string[] | undefined;
+  readonly crl?: readonly string[] | undefined;
   readonly handler: HandlerConfig;
 }
+
+export type IdentityConfig =
+  | string
+  | {
+      readonly key: string;
+      /** Files in PEM: certificates, leaf first; and the public key, where nothing else tells it. */
+      readonly chain?: string | undefined;
+      readonly 'public-key'?: string | undefined;
+    };
 
 export interface NodeConfig {
   readonly version: 1;
@@ -100,6 +118,16 @@ const publication = v.strictObject({
   namespaces: v.optional(v.pipe(v.array(url), v.minLength(1))),
   bridge: v.optional(v.picklist(['none', 'trusted', 'any'])),
   advertise: v.optional(v.boolean()),
+  durable: v.optional(v.union([v.boolean(), v.literal('history')], 'must be true, false or history')),
+  identity: v.optional(
+    v.union(
+      [text, v.strictObject({ key: text, chain: v.optional(text), 'public-key': v.optional(text) })],
+      'must be a key file, agent:, cmd:PROGRAM, or a mapping with key, chain and public-key',
+    ),
+  ),
+  allow: v.optional(v.pipe(v.array(text), v.minLength(1, 'must name somebody'))),
+  roots: v.optional(v.pipe(v.array(text), v.minLength(1))),
+  crl: v.optional(v.pipe(v.array(text), v.minLength(1))),
   handler,
 });
 

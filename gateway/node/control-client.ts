@@ -1,9 +1,11 @@
 /** A running node through its control socket: the same NodeApi, spoken as JSON lines (control-protocol.ts). */
 import { createConnection, type Socket } from 'node:net';
 import type { Conversation } from '@rdv/protocol/conversation/api';
+import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import { RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type {
   BeaconHeard,
+  ConversationInfo,
   NamespaceNote,
   NodeApi,
   NodeStatus,
@@ -13,9 +15,10 @@ import type {
   PublicationTarget,
   PublishRequest,
   RespondRequest,
+  ResumeRequest,
   ScanRequest,
 } from './api.js';
-import { answerOf } from './control-protocol.js';
+import { answerOf, fromBase64, type HistoryPageJson } from './control-protocol.js';
 import { RemoteConversation } from './conversation-lines.js';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
 import { remotePublication } from './remote-publication.js';
@@ -108,6 +111,24 @@ export class ControlClient implements NodeApi {
 
   async status(): Promise<NodeStatus> {
     return (await this.#ask({ op: 'status' })) as NodeStatus;
+  }
+
+  async conversations(): Promise<readonly ConversationInfo[]> {
+    return (await this.#ask({ op: 'conversations' })) as readonly ConversationInfo[];
+  }
+
+  async resume(request: ResumeRequest): Promise<Conversation> {
+    const { lines } = await this.#request({ op: 'resume', request: { ...request } }, undefined, () => {});
+    return RemoteConversation.open(lines);
+  }
+
+  async history(handle: string, page: { readonly after?: number; readonly limit?: number }): Promise<HistoryPage> {
+    const { entries, ...marks } = (await this.#ask({ op: 'history', handle, page: { ...page } })) as HistoryPageJson;
+    return { ...marks, entries: entries.map((entry) => ({ ...entry, message: fromBase64(entry.message) })) };
+  }
+
+  async forget(handle: string): Promise<void> {
+    await this.#ask({ op: 'forget', handle });
   }
 
   async unpublish(target: PublicationTarget): Promise<void> {

@@ -7,12 +7,30 @@
  *               {"namespace":NOTE} at any time, also before the answer
  *   attach    → the conversation, see conversation-lines.ts
  *   respond   → {"namespace":NOTE} at any time before {"ok":{}}, then the conversation, see conversation-lines.ts
- *   list, status, unpublish, deactivate, activate, renew → {"ok":…}
+ *   resume    → {"ok":{}}, then the conversation, see conversation-lines.ts
+ *   list, status, unpublish, deactivate, activate, renew, conversations, history, forget → {"ok":…}
  *   scan      → {"ok":{}}, then {"heard":…} until the client hangs up
  */
+import type { HistoryEntry, HistoryPage } from '@rdv/protocol/conversation/durability';
 import { RdvError, type RdvErrorCode, type RefusalReason, RefusedError, toRdvError } from '@rdv/protocol/core/errors';
 import { IdentityError, type IdentityFailure } from '@rdv/protocol/identity/api';
 import type { JsonObject } from './json-lines.js';
+
+/** A page of history; messages in base64. */
+export interface HistoryPageJson extends Omit<HistoryPage, 'entries'> {
+  readonly entries: readonly (Omit<HistoryEntry, 'message'> & { readonly message: string })[];
+}
+
+export function fromBase64(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
+export function historyToJson({ entries, ...marks }: HistoryPage): HistoryPageJson {
+  return {
+    ...marks,
+    entries: entries.map((entry) => ({ ...entry, message: Buffer.from(entry.message).toString('base64') })),
+  };
+}
 
 export function errorLine(error: unknown): JsonObject {
   const known = toRdvError(error);

@@ -5,9 +5,17 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger, Random } from '@rdv/protocol/core/ports';
-import type { NamespaceNote, NodeApi, PublicationTarget, PublishRequest, RespondRequest, ScanRequest } from './api.js';
-import { errorLine } from './control-protocol.js';
-import { serveConversation } from './conversation-lines.js';
+import type {
+  NamespaceNote,
+  NodeApi,
+  PublicationTarget,
+  PublishRequest,
+  RespondRequest,
+  ResumeRequest,
+  ScanRequest,
+} from './api.js';
+import { errorLine, historyToJson } from './control-protocol.js';
+import { leaveConversation, serveConversation } from './conversation-lines.js';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
 
 const CONNECTIONS_MAX = 256;
@@ -73,7 +81,7 @@ export async function serveControl(
       const token = toHex(ports.random(16));
       waiting.set(token, conversation);
       const giveUp = setTimeout(() => {
-        if (waiting.delete(token)) void conversation.close();
+        if (waiting.delete(token)) void leaveConversation(conversation);
       }, ATTACH_WITHIN_MS);
       void conversation.closed.then(() => clearTimeout(giveUp));
       await lines.write({ conversation: token });
@@ -97,7 +105,7 @@ export async function serveControl(
         const conversation = waiting.get(token);
         waiting.delete(token);
         if (!conversation) throw new RdvError('closed', 'that conversation is gone');
-        await serveConversation(socket, conversation);
+        await serveConversation(socket, conversation, leaveConversation);
         return;
       }
       case 'respond': {
@@ -112,9 +120,24 @@ export async function serveControl(
         );
         socket.off('close', onClose);
         await lines.write({ ok: {} });
-        await serveConversation(socket, conversation);
+        await serveConversation(socket, conversation, leaveConversation);
         return;
       }
+      case 'resume': {
+        const conversation = await api.resume(request['request'] as ResumeRequest);
+        await lines.write({ ok: {} });
+        await serveConversation(socket, conversation, leaveConversation);
+        return;
+      }
+      case 'conversations':
+        return lines.write({ ok: await api.conversations() });
+      case 'history': {
+        const page = request['page'] as { after?: number; limit?: number };
+        return lines.write({ ok: { ...historyToJson(await api.history(String(request['handle']), page)) } });
+      }
+      case 'forget':
+        await api.forget(String(request['handle']));
+        return lines.write({ ok: {} });
       case 'list':
         return lines.write({ ok: await api.list() });
       case 'status':

@@ -4,9 +4,11 @@
  * node → program   {"conversation":{"role","channelBinding","sas","hello","trust"}} first, then
  *                  {"message":BASE64} · {"acknowledged":COUNT} · {"sas":{"digits","emoji"}} · {"end":true} ·
  *                  {"challenged":{"trust"} or {"error"}} · {"closed":REASON}, after which the stream ends
- * program → node   {"message":BASE64} or {"text":STRING} · {"challenge":true} · {"end":true} · {"close":true}
+ * program → node   {"message":BASE64} or {"text":STRING} · {"challenge":true} · {"end":true} · {"close":true} ·
+ *                  {"suspend":true}: a durable one is put aside, to be resumed
  *
- * The stream's own end counts as {"end":true} from a program; its breaking closes the conversation.
+ * The stream's own end counts as {"end":true} from a program; its breaking closes the conversation. On the control socket
+ * both put a durable conversation aside and close others.
  */
 import type { Duplex } from 'node:stream';
 import type {
@@ -34,8 +36,22 @@ function messageOf(line: JsonObject): Uint8Array | undefined {
   return new Uint8Array(bytes);
 }
 
-/** Serves `conversation` to the program behind `stream`. Resolves when the conversation is over. */
-export async function serveConversation(stream: Duplex, conversation: Conversation): Promise<CloseReason> {
+/** Puts a durable conversation aside, in this process or behind a control socket; closes any other. */
+export function leaveConversation(conversation: Conversation): Promise<void> {
+  if (conversation instanceof RemoteConversation) return conversation.leave();
+  return conversation.durable ? conversation.durable.suspend() : conversation.close();
+}
+
+/**
+ * Serves `conversation` to the program behind `stream`. Resolves when the conversation is over.
+ * @param onBreak what becomes of it when the stream ends without a word, or breaks; default: its end is END, and a broken
+ *   one closes the conversation
+ */
+export async function serveConversation(
+  stream: Duplex,
+  conversation: Conversation,
+  onBreak?: (conversation: Conversation) => Promise<void>,
+): Promise<CloseReason> {
   const lines = jsonLines(stream);
   const quiet = (work: Promise<unknown>): Promise<void> =>
     work.then(
@@ -78,8 +94,11 @@ export async function serveConversation(stream: Duplex, conversation: Conversati
     try {
       for (;;) {
         const line = await lines.read();
+        // A command says when it has no more to say; one that was killed has said nothing.
+        if (!line && onBreak) return void (await onBreak(conversation));
         if (!line || line['end'] === true) break;
         if (line['close'] === true) return void (await conversation.close());
+        if (line['suspend'] === true) return void (await leaveConversation(conversation));
         if (line['challenge'] === true) {
           conversation.challenge().then(
             (trust) => quiet(lines.write({ challenged: { trust: trustToJson(trust) } })),
@@ -101,7 +120,7 @@ export async function serveConversation(stream: Duplex, conversation: Conversati
     }
   })();
 
-  stream.once('close', () => void conversation.close());
+  stream.once('close', () => void (onBreak ?? ((given) => given.close()))(conversation));
   const reason = await conversation.closed;
   stopState();
   await outward;
@@ -119,6 +138,7 @@ const REASONS: ReadonlySet<string> = new Set<CloseReason>([
   'state-lost',
   'protocol-violation',
   'expired',
+  'suspended',
 ]);
 
 /** Messages read ahead of the application. */
@@ -275,6 +295,12 @@ export class RemoteConversation implements Conversation {
 
   async close(): Promise<void> {
     if (this.#reason === undefined) await this.#lines.write({ close: true }).catch(() => {});
+    await this.closed;
+  }
+
+  /** Puts it aside where it is durable; else as `close`. */
+  async leave(): Promise<void> {
+    if (this.#reason === undefined) await this.#lines.write({ suspend: true }).catch(() => {});
     await this.closed;
   }
 

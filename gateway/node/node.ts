@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Conversation } from '@rdv/protocol/conversation/api';
+import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { EID_EXPONENT } from '@rdv/protocol/core/constants';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
@@ -21,6 +22,7 @@ import { AirProof } from '../radio/air-proof.js';
 import { createDialer } from '../radio/dialer.js';
 import type {
   BeaconHeard,
+  ConversationInfo,
   NodeApi,
   NodeStatus,
   OnNamespace,
@@ -29,10 +31,12 @@ import type {
   PublicationTarget,
   PublishRequest,
   RespondRequest,
+  ResumeRequest,
   ScanRequest,
 } from './api.js';
 import { type BeaconRole, startBeaconRole } from './beacon-role.js';
 import { type ClockGuard, clockError } from './clock-guard.js';
+import { Conversations } from './conversations.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
 import { healthOf } from './health.js';
@@ -71,6 +75,7 @@ export class Node implements NodeApi {
   readonly #radios: Radios;
   readonly #pool: NamespacePool;
   readonly #publications: Publications;
+  readonly #conversations: Conversations;
   readonly #startedAt: number;
   #beacon: BeaconRole | undefined;
   #beaconOpening: Promise<BeaconRole> | undefined;
@@ -87,6 +92,12 @@ export class Node implements NodeApi {
     this.#pool = new NamespacePool(ports, store, {
       forPublisher: async () => (await this.startBeacon()).namespace,
       forResponder: () => this.#bleNamespace(),
+    });
+    this.#conversations = new Conversations({
+      ports,
+      store,
+      namespaces: (urls) => this.#pool.all(urls, 'respond'),
+      publicationTitle: (handle) => this.#publications.list().find((known) => known.handle === handle)?.title,
     });
     this.#publications = new Publications({
       ports,
@@ -202,10 +213,14 @@ export class Node implements NodeApi {
       this.#pool.all(urls, 'respond'),
     ]);
     const notes = onNamespace && noteNamespaces(namespaces, onNamespace);
+    const { durable } = request;
+    const begun = durable && (await this.#conversations.begin(durable, urls));
+    let conversation: Conversation | undefined;
     try {
-      return await respond(
+      conversation = await respond(
         secret,
         {
+          ...begun,
           timeoutMs: request.timeoutMs,
           noWait: request.noWait,
           anonymousFirst: request.anonymousFirst === true,
@@ -216,9 +231,11 @@ export class Node implements NodeApi {
         },
         { ...this.#options.ports, namespaces },
       );
+      return conversation;
     } catch (error) {
       throw blameNamespaces(toRdvError(error), namespaces);
     } finally {
+      if (durable) await this.#conversations.began(durable.handle, conversation);
       notes?.close();
       secret.wipe();
     }
@@ -226,6 +243,22 @@ export class Node implements NodeApi {
 
   async list(): Promise<readonly PublicationInfo[]> {
     return this.#publications.list();
+  }
+
+  async conversations(): Promise<readonly ConversationInfo[]> {
+    return this.#conversations.list();
+  }
+
+  async resume(request: ResumeRequest): Promise<Conversation> {
+    return this.#conversations.resume(request);
+  }
+
+  async history(handle: string, page: { readonly after?: number; readonly limit?: number }): Promise<HistoryPage> {
+    return this.#conversations.history(handle, page);
+  }
+
+  async forget(handle: string): Promise<void> {
+    return this.#conversations.forget(handle);
   }
 
   async unpublish(target: PublicationTarget): Promise<void> {

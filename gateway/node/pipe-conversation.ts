@@ -18,18 +18,20 @@ export interface PipeEnd {
  * the standard output of the process. Never rejects.
  * @param endsWell asked at the end of `input` (`spoke`: whether it said anything): END, or else the conversation is
  *   broken off
+ * @param onBreak what becomes of the conversation when a stream fails; default: it is closed
  */
 export async function pipeConversation(
   conversation: Conversation,
   input: Readable,
   output: Writable,
   endsWell: (spoke: boolean) => Promise<boolean> = async () => true,
+  onBreak: (conversation: Conversation) => Promise<void> = (given) => given.close(),
 ): Promise<PipeEnd> {
   let failure: unknown;
   // A reader that goes away or a conversation that breaks ends both directions.
   const abort = async (error: unknown): Promise<void> => {
     failure ??= error;
-    await conversation.close();
+    await onBreak(conversation);
   };
   // To the end of the process: standard output fails anew with each write.
   output.on('error', abort);

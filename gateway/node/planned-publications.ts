@@ -5,9 +5,11 @@ import { TAG_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { parseAnyTag } from '../identity/any-tag.js';
+import { type IdentitySource, openSigner } from '../identity/open-signer.js';
+import { openPolicy, type TrustSource } from '../identity/trust-policy.js';
 import { parseNamespaceUrl } from '../namespaces/parse-url.js';
 import type { Lifecycle, PublishRequest } from './api.js';
-import type { HandlerConfig, NodeConfig, PublicationConfig } from './config.js';
+import type { HandlerConfig, IdentityConfig, NodeConfig, PublicationConfig } from './config.js';
 import { execHandler } from './handlers/exec.js';
 import type { Handler } from './handlers/handler.js';
 import { replyHandler } from './handlers/reply.js';
@@ -46,6 +48,34 @@ function lifecycleOf(lifecycle: PublicationConfig['lifecycle']): Lifecycle {
   return typeof lifecycle === 'string' ? { kind: lifecycle } : { kind: 'limited', limit: lifecycle.limit };
 }
 
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new RdvError('config', `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Read at the start, so that a file that is missing is told before anything runs. */
+async function identityOf(identity: IdentityConfig): Promise<IdentitySource> {
+  const { key, chain, 'public-key': publicKey } = typeof identity === 'string' ? { key: identity } : identity;
+  const source: IdentitySource = {
+    from: key,
+    chain: chain === undefined ? undefined : textOf(chain),
+    publicKey: publicKey === undefined ? undefined : textOf(publicKey),
+    agentSocket: process.env['SSH_AUTH_SOCK'],
+  };
+  await openSigner(source, () => {});
+  return source;
+}
+
+async function allowOf({ allow, roots, crl }: PublicationConfig): Promise<TrustSource | undefined> {
+  if (!allow && !roots && !crl) return undefined;
+  const trust: TrustSource = { keys: allow, roots, crls: crl };
+  await openPolicy(trust);
+  return trust;
+}
+
 async function plan(entry: PublicationConfig, config: NodeConfig): Promise<PlannedPublication> {
   const tag = tagOf(entry);
   await parseAnyTag(tag);
@@ -64,6 +94,9 @@ async function plan(entry: PublicationConfig, config: NodeConfig): Promise<Plann
       bridge: entry.bridge,
       title: entry.title,
       advertise: entry.advertise,
+      durable: entry.durable === 'history' ? { history: true } : entry.durable,
+      identity: entry.identity === undefined ? undefined : await identityOf(entry.identity),
+      allow: await allowOf(entry),
     },
   };
 }

@@ -128,6 +128,7 @@ export class Publications {
           ...(request.hello ? { hello: request.hello } : {}),
           ...(signer && { signer }),
           ...(allow && { allow }),
+          ...(request.durable && { durable: request.durable }),
           ...handles,
           ...(signal ? { signal } : {}),
         },

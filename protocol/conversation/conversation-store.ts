@@ -15,10 +15,12 @@
 import { type CborValue, decodeCbor, encodeCbor } from '../core/cbor.js';
 import { RdvError } from '../core/errors.js';
 import type { Store, StoreWrite } from '../core/ports.js';
+import { ANONYMOUS, type TrustInfo } from '../identity/api.js';
 import type { CloseReason, ConversationRole } from './api.js';
 import type { StoredConversation } from './durability.js';
 import { type Generation, generation } from './generations.js';
 import type { LifeState } from './lifecycle.js';
+import { decodeTrust, encodeTrust } from './stored-trust.js';
 
 const VERSION = 1;
 const INDEX = 'conversation/index/';
@@ -54,6 +56,8 @@ export interface StoredState {
   readonly opened: Uint8Array | undefined;
   /** Whole hours awake without a frame of the peer. */
   readonly idleHours: number;
+  /** What the other end has proved. */
+  readonly trust: TrustInfo;
 }
 
 export interface StoredDelivery {
@@ -99,8 +103,20 @@ export class ConversationStore {
     return store.list(INDEX).map(([key, bytes]) => {
       const handle = key.slice(INDEX.length);
       const { role, origin, since } = readHead(read(bytes));
-      const state = new ConversationStore(store, handle).state();
-      return { handle, role, origin, since, over: state === undefined || state.life === 'closed' };
+      const kept = new ConversationStore(store, handle);
+      const state = kept.state();
+      const waiting = kept.outgoing().outgoing.filter((bytes) => bytes !== undefined).length;
+      return {
+        handle,
+        role,
+        origin,
+        since,
+        over: state === undefined || state.life === 'closed',
+        trust: state?.trust ?? ANONYMOUS,
+        sent: (state?.acknowledged ?? 0) + waiting,
+        unacknowledged: waiting,
+        delivered: kept.delivered().count,
+      };
     });
   }
 
@@ -136,6 +152,7 @@ export class ConversationStore {
         endAt: map.get(7) as number | undefined,
         opened: map.get(8) as Uint8Array | undefined,
         idleHours: map.get(9) as number,
+        trust: decodeTrust(map.get(10)),
       }
     );
   }
@@ -147,6 +164,8 @@ export class ConversationStore {
     if (state.endAt !== undefined) items.push([7, state.endAt]);
     if (state.opened) items.push([8, state.opened]);
     items.push([9, state.idleHours]);
+    const trust = encodeTrust(state.trust);
+    if (trust) items.push([10, trust]);
     return this.#write('state', items);
   }
 

@@ -150,7 +150,7 @@ export class ConversationEngine implements Conversation {
   }
 
   challenge(options?: ChallengeOptions): Promise<TrustInfo> {
-    return this.#parts.proving.challenge(options);
+    return this.#parts.proving.challenge(options).finally(() => this.#durable?.touchLazily());
   }
 
   onState(listener: (state: ConversationState) => void): () => void {

@@ -1,5 +1,6 @@
 /** What applications see of durable conversations and of their history, SPEC §7.7. */
 import type { Store, StoreWrite } from '../core/ports.js';
+import type { TrustInfo } from '../identity/api.js';
 import type { ConversationRole } from './api.js';
 
 /** How much history is kept; the oldest goes first. */
@@ -76,4 +77,10 @@ export interface StoredConversation {
   readonly since: number;
   /** Whether it is over; it may still hold messages that were not delivered, or its history. */
   readonly over: boolean;
+  /** What the other end has proved. */
+  readonly trust: TrustInfo;
+  /** Messages sent so far, how many of them are not acknowledged, and how many were delivered here. */
+  readonly sent: number;
+  readonly unacknowledged: number;
+  readonly delivered: number;
 }

@@ -308,6 +308,7 @@ export class Durable implements Durability {
         endAt: this.#endAt,
         opened: this.#host.opened(),
         idleHours: this.#idleHours,
+        trust: this.#host.parts.proving.trust,
       }),
     );
     return writes;

@@ -81,7 +81,8 @@ export function reassemble(stored: StoredParts, init: Around, limits: Generation
   const control = new Control(opens ? head.sas : undefined, receiver.limit(false), readU32be(random(4), 0) >>> 2);
   const { role, channelBinding } = head;
   const stream = { rtt, sender: new StreamSender(rtt, stored.sender), receiver, control, role, channelBinding };
-  return join(init, host, { ...stream, sas: head.sas, out, in: incoming, bucketBytes: head.bucketBytes });
+  const { trust } = state;
+  return join({ ...init, trust }, host, { ...stream, sas: head.sas, out, in: incoming, bucketBytes: head.bucketBytes });
 }
 
 function ownBudget(): ReceiveBudget {

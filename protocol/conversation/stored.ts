@@ -7,10 +7,11 @@ import type { Namespace } from '../namespace/port.js';
 import type { Conversation, ReceiveBudget } from './api.js';
 import { ConversationEngine } from './conversation.js';
 import { ConversationStore } from './conversation-store.js';
-import type { Durability, StoredConversation } from './durability.js';
+import type { Durability, HistoryPage, StoredConversation } from './durability.js';
 import { Durable } from './durable.js';
 import type { EngineInit } from './engine-init.js';
 import { DEFAULT_LIMITS, generation } from './generations.js';
+import { History } from './history.js';
 import type { ConversationTuning } from './open.js';
 import { reassemble, type StoredParts } from './parts.js';
 
@@ -18,7 +19,7 @@ export interface ResumeInit extends Surroundings {
   /** At least one, best first. */
   readonly namespaces: readonly Namespace[];
   readonly budget?: ReceiveBudget;
-  /** As in `ConversationInit`: what was proved before has to be proved anew. */
+  /** As in `ConversationInit`. What was proved before is still known. */
   readonly signer?: Signer;
   readonly expected?: Expectation;
 }
@@ -26,6 +27,22 @@ export interface ResumeInit extends Surroundings {
 /** Every conversation that `store` holds. */
 export function storedConversations(store: Store): readonly StoredConversation[] {
   return ConversationStore.list(store);
+}
+
+/**
+ * A page of the history of a stored conversation, open or not (SPEC §7.7); empty where none is kept.
+ * @throws RdvError `not-published` if the store holds no such conversation · InvalidArgumentError
+ */
+export function storedHistory(
+  store: Store,
+  handle: string,
+  page: { readonly after?: number; readonly limit?: number } = {},
+): HistoryPage {
+  const kept = new ConversationStore(store, handle);
+  const head = kept.head();
+  if (!head) throw new RdvError('not-published', 'the store holds no conversation under this handle');
+  if (!head.history) return { entries: [], newest: 0, oldest: 0 };
+  return new History(kept, head.history).page(page.after, page.limit);
 }
 
 /** What deletes a stored conversation with its history, for a transaction. It must not be open. */

@@ -1,7 +1,8 @@
 /**
  * A program per conversation: messages on its standard input, its standard output back, as `ncat --exec` does.
  * Its end of output is END; END from the responder closes its input. Tags and keys never reach its arguments or
- * environment; RDV_CHANNEL (the channel binding in hex) and RDV_SAS do.
+ * environment; RDV_CHANNEL (the channel binding in hex), RDV_SAS, and RDV_RESUMED (1 where a durable conversation goes on
+ * after a restart) do.
  */
 import { spawn } from 'node:child_process';
 import type { Conversation } from '@rdv/protocol/conversation/api';
@@ -33,6 +34,7 @@ export function execHandler(command: string): Handler {
           ...process.env,
           RDV_CHANNEL: toHex(conversation.channelBinding),
           RDV_SAS: conversation.sas?.digits ?? '',
+          RDV_RESUMED: conversation.durable?.resumed ? '1' : '',
         },
       });
       const exited = new Promise<string>((resolve) => {

@@ -13,7 +13,8 @@ export function replyHandler(reply: Uint8Array): Handler {
         for await (const _ of conversation);
       })().catch(() => {});
       try {
-        await conversation.send(reply);
+        // One that was taken up after a restart has been told already: what is stored goes out by itself.
+        if ((conversation.durable?.sent ?? 0) === 0) await conversation.send(reply);
         await conversation.end();
       } catch {
         // The responder left; `closed` says how.

@@ -7,7 +7,7 @@ import { ControlClient } from '@rdv/gateway/node/control-client';
 import { type ControlServer, nodeAnswers, serveControl } from '@rdv/gateway/node/control-server';
 import { systemRandom } from '@rdv/hardware/host/system';
 import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
-import { RefusedError } from '@rdv/protocol/core/errors';
+import { RdvError, RefusedError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { IdentityError } from '@rdv/protocol/identity/api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -101,6 +101,17 @@ describe('control socket', () => {
     },
     list: async () => [info],
     unpublish: async (target) => void unpublished.push(target),
+    conversations: async () => [],
+    resume: async ({ handle }) => {
+      if (handle === 'gone') throw new RdvError('not-published', 'no such conversation');
+      return echo();
+    },
+    history: async (_handle, { after = 0 }) => ({
+      newest: 2,
+      oldest: 1,
+      entries: [{ index: after + 1, direction: 'sent', sequence: 1, at: 5, message: Uint8Array.of(1, 2, 255) }],
+    }),
+    forget: async (handle) => void changed.push(['forget', handle]),
     deactivate: async (target) => void changed.push(['deactivate', target]),
     activate: async (target) => void changed.push(['activate', target]),
     renew: async (target, ttlSeconds) => void changed.push(['renew', target, ttlSeconds]),
@@ -141,6 +152,20 @@ describe('control socket', () => {
     await client.close();
     await server.close();
     rmSync(directory, { recursive: true });
+  });
+
+  it('hands on durable conversations, their history byte for byte, and forgets them', async () => {
+    expect(await client.conversations()).toEqual([]);
+    expect(await client.history('a', { after: 1 })).toEqual({
+      newest: 2,
+      oldest: 1,
+      entries: [{ index: 2, direction: 'sent', sequence: 1, at: 5, message: Uint8Array.of(1, 2, 255) }],
+    });
+    await client.forget('a');
+    expect(changed.splice(0)).toEqual([['forget', 'a']]);
+    await expect(client.resume({ handle: 'gone' })).rejects.toMatchObject({ code: 'not-published' });
+    const conversation = await client.resume({ handle: 'a' });
+    await conversation.close();
   });
 
   it('changes a publication', async () => {

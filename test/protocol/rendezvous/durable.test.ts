@@ -1,10 +1,11 @@
 /** SPEC §5, §7.7: a publication and its conversations, killed at every step of an acceptance. */
 import type { Conversation } from '@rdv/protocol/conversation/api';
-import { openStoredConversation } from '@rdv/protocol/conversation/stored';
+import { openStoredConversation, storedConversations, storedHistory } from '@rdv/protocol/conversation/stored';
 import { fromUtf8, utf8 } from '@rdv/protocol/core/bytes';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { StoreWrite } from '@rdv/protocol/core/ports';
 import { expect, it } from 'vitest';
+import { newSigner, patiently, tagOf } from './identity-rig.js';
 import { acceptedBy, Rig } from './rig.js';
 
 class Dying extends MemoryStore {
@@ -102,4 +103,32 @@ it('a responder that asks for it is taken up from its store, too', async () => {
   await rig.settle(again.send(utf8('after')));
   expect(again.sas).toEqual(accepted[0]?.sas);
   expect(again.durable).toMatchObject({ resumed: true, sent: 2, unacknowledged: 0 });
+});
+
+it('what was proved of the other end is still known after a restart, with the counts and the history', async () => {
+  const rig = new Rig();
+  const [signer, mine] = [newSigner(), newSigner()];
+  const tag = tagOf(signer);
+  const publishing = rig.publish({ durable: { history: true }, signer }, { tag });
+  const publication = await publishing;
+  const accepted = acceptedBy(publication);
+  const [store, client] = [new MemoryStore(), rig.client()];
+  const durable = { store, handle: 'mine', history: true } as const;
+  const first = await patiently(rig, rig.respond({ durable, signer: mine }, { namespaces: [client], tag }));
+  await rig.settle(first.send(utf8('one')));
+  await patiently(rig, accepted[0]!.challenge());
+  // Authenticated-first: it knew from the record.
+  const known = first.trust;
+  expect(known).toMatchObject({ level: 'key', expected: true, fingerprint: signer.identity.fingerprint });
+  await client.close();
+  await rig.clock.advance(1000);
+  expect(storedConversations(store)).toMatchObject([
+    { handle: 'mine', trust: known, sent: 1, unacknowledged: 0, delivered: 0, over: false },
+  ]);
+  expect(storedHistory(store, 'mine').entries.map(({ message }) => fromUtf8(message))).toEqual(['one']);
+  expect(() => storedHistory(store, 'other')).toThrow(expect.objectContaining({ code: 'not-published' }));
+  const again = openStoredConversation(store, 'mine', { ...rig.around, namespaces: [rig.client()] });
+  expect(again.trust).toEqual(known);
+  await rig.settle(again.send(utf8('two')));
+  expect(accepted[0]!.trust).toMatchObject({ level: 'key', fingerprint: mine.identity.fingerprint });
 });
