@@ -84,9 +84,9 @@ export class Bridge {
   constructor(options: BridgeOptions) {
     this.#options = options;
     this.#strangers = new Strangers(options.clock);
-    this.#mirror = new Mirror(options.far, options.clock, options.log, (id, owner, record) =>
-      this.#strangers.hear(id, owner, record),
-    );
+    this.#mirror = new Mirror(options.far, options.clock, options.log, {
+      onStranger: (id, owner, record) => this.#strangers.hear(id, owner, record),
+    });
     this.#mail = new Mail(options.clock);
     this.#carried = new Carried(options.clock);
   }

@@ -1,6 +1,6 @@
 /**
- * Records that beacons offered, mirrored to the far namespace, watched there and put back when somebody overwrites
- * or clears them: an offline kiosk cannot do that itself (SPEC §3, §9). Tombstones are mirrored like records.
+ * Records mirrored into one namespace, watched there and put back when somebody overwrites or clears them: an offline
+ * kiosk, or a publisher on another namespace, cannot do that itself (SPEC §3, §9.6). Tombstones are mirrored like records.
  */
 import { equalBytes, toHex } from '@rdv/protocol/core/bytes';
 import type { Clock, Logger, Timer } from '@rdv/protocol/core/ports';
@@ -12,6 +12,15 @@ const RECORDS_PER_ID = 8;
 /** The first restoration is at once; somebody who keeps overwriting makes them rarer. */
 const RESTORE_MIN_MS = 50;
 const RESTORE_MAX_MS = 60_000;
+
+export interface MirrorOptions {
+  /** Records kept at once; default 1024. */
+  readonly maxRecords?: number;
+  /** Whether what stands there is watched. Default true; needless where the namespace checks and nobody wants to know. */
+  readonly watch?: boolean;
+  /** Told of records under our ids whose owners are not ours: id and owner in hex, not verified. */
+  readonly onStranger?: (id: string, owner: string, record: RecordEnvelope) => void;
+}
 
 interface Kept {
   record: RecordEnvelope;
@@ -25,7 +34,7 @@ interface Kept {
 interface Watched {
   /** Least recently offered first. */
   readonly owners: Map<string, Kept>;
-  readonly watch: Watch;
+  readonly watch: Watch | undefined;
 }
 
 export class Mirror {
@@ -34,29 +43,29 @@ export class Mirror {
   readonly #log: Logger;
   /** Least recently offered first. */
   readonly #ids = new Map<string, Watched>();
-  readonly #onStranger: (id: string, owner: string, record: RecordEnvelope) => void;
+  readonly #options: MirrorOptions;
   #expiry: Timer | undefined;
   #count = 0;
 
-  /** @param onStranger told of records under our ids whose owners are not ours: id and owner in hex, not verified */
-  constructor(
-    far: Namespace,
-    clock: Clock,
-    log: Logger,
-    onStranger: (id: string, owner: string, record: RecordEnvelope) => void = () => {},
-  ) {
+  constructor(far: Namespace, clock: Clock, log: Logger, options: MirrorOptions = {}) {
     this.#far = far;
     this.#clock = clock;
     this.#log = log;
-    this.#onStranger = onStranger;
+    this.#options = options;
   }
 
   get size(): number {
     return this.#count;
   }
 
+  /** Whether `record`, or a later one of its owner, is mirrored already. Nothing of it needs to be verified for that. */
+  has(record: RecordEnvelope): boolean {
+    const kept = this.#ids.get(toHex(record.id))?.owners.get(toHex(record.owner));
+    return kept?.taken === true && !isNewer(record, kept.record);
+  }
+
   /**
-   * Takes a record from a link. Resolves when the far namespace has it. When there is no room the least recently offered
+   * Takes a record from elsewhere. Resolves when the far namespace has it. When there is no room the least recently offered
    * goes: no beacon can fill a gateway for good, and what went comes again with the next visit.
    * @param onChecked called with the id (hex) once the record is known to be sound
    * @throws DecodeError · AuthenticationError · RdvError `expired`, and what the far namespace answers
@@ -88,7 +97,7 @@ export class Mirror {
     watched.owners.set(owner, kept);
     if (watched.owners.size > RECORDS_PER_ID) this.#dropOldest(id, watched);
     for (const [oldest, other] of this.#ids) {
-      if (this.#count <= RECORDS_MAX) break;
+      if (this.#count <= (this.#options.maxRecords ?? RECORDS_MAX)) break;
       this.#dropOldest(oldest, other);
     }
     this.#scheduleExpiry();
@@ -101,8 +110,11 @@ export class Mirror {
     if (watched) this.#ids.delete(id);
     else {
       // A bridge has no lookup key; only namespaces that answer by id stand on its far side.
-      const watch = this.#far.watch({ id: bytes }, (heard, owner) => this.#heard(id, heard, owner));
-      watch.answered.catch(() => {});
+      const watch =
+        this.#options.watch === false
+          ? undefined
+          : this.#far.watch({ id: bytes }, (heard, owner) => this.#heard(id, heard, owner));
+      watch?.answered.catch(() => {});
       watched = { owners: new Map(), watch };
     }
     this.#ids.set(id, watched);
@@ -126,7 +138,7 @@ export class Mirror {
     const owner = toHex(record.owner);
     const kept = watched.owners.get(owner);
     if (!kept) {
-      this.#onStranger(id, owner, record);
+      this.#options.onStranger?.(id, owner, record);
       return;
     }
     if (equalBytes(record.bytes, kept.record.bytes)) return;
@@ -193,14 +205,14 @@ export class Mirror {
     watched.owners.get(owner)?.restore?.cancel();
     if (watched.owners.delete(owner)) this.#count--;
     if (watched.owners.size > 0) return;
-    watched.watch.close();
+    watched.watch?.close();
     this.#ids.delete(id);
   }
 
   close(): void {
     this.#expiry?.cancel();
     for (const { owners, watch } of this.#ids.values()) {
-      watch.close();
+      watch?.close();
       for (const kept of owners.values()) kept.restore?.cancel();
     }
     this.#ids.clear();

@@ -3,11 +3,12 @@
  * of a process or of a test; clients attach to it through `namespace/memory.ts`. A checking hub verifies what it
  * keeps, as an HTTP service or a gateway does; an unchecked one behaves like a bare MQTT broker.
  */
-import { toHex } from '../core/bytes.js';
+import { fromHex, toHex } from '../core/bytes.js';
 import { OWNERS_PER_ID } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import type { Clock } from '../core/ports.js';
 import { checkPut, decodeRecord, type RecordEnvelope } from '../record/envelope.js';
+import type { Interest, InterestListener } from './interest.js';
 
 /** Tombstones are kept beside the live owners, bounded so that nobody fills the store with them. */
 const TOMBSTONES_PER_ID = 64;
@@ -35,13 +36,18 @@ interface Kept {
 export type RecordSink = (bytes: Uint8Array) => void;
 export type FrameSink = (frame: Uint8Array) => void;
 
-export class MemoryHub {
+/** Sinks by id or queue; those of bridges are not shown to bridges. */
+type Sinks<T> = Map<string, Map<T, { readonly shown: boolean }>>;
+
+export class MemoryHub implements Interest {
+  readonly answersById = true;
   readonly unchecked: boolean;
   readonly clock: Clock;
   readonly #maxIds: number;
   readonly #records = new Map<string, Map<string, Kept>>();
-  readonly #watchers = new Map<string, Set<RecordSink>>();
-  readonly #subscribers = new Map<string, Set<FrameSink>>();
+  readonly #watchers: Sinks<RecordSink> = new Map();
+  readonly #subscribers: Sinks<FrameSink> = new Map();
+  readonly #observers = new Set<InterestListener>();
   #renewals = 0;
 
   constructor(options: MemoryHubOptions) {
@@ -54,7 +60,7 @@ export class MemoryHub {
    * Keeps a record and tells every watcher.
    * @throws RdvError `malformed`, and from a checking hub `expired`, `authentication-failed`, `quota`
    */
-  put(client: symbol, bytes: Uint8Array, ownersPerClient: number): void {
+  put(client: symbol, bytes: Uint8Array, ownersPerClient: number, shown = true): void {
     const now = Math.floor(this.clock.now() / 1000);
     const record = this.unchecked ? decodeRecord(bytes) : checkPut(bytes, now);
     const id = toHex(record.id);
@@ -78,6 +84,22 @@ export class MemoryHub {
     owners.set(owner, this.#kept(record, old?.client ?? client));
     if (!this.unchecked) this.#makeRoom(owners, owner, client, ownersPerClient);
     this.#tell(id, bytes);
+    if (shown) this.#show((observer) => observer.onPut(bytes.slice()));
+  }
+
+  /** As whoever serves the hub sees it (SPEC §9.6). */
+  observe(observer: InterestListener): () => void {
+    const isShown = (sinks: Map<unknown, { shown: boolean }>): boolean =>
+      [...sinks.values()].some(({ shown }) => shown);
+    for (const owners of this.#records.values()) for (const { bytes } of owners.values()) observer.onPut(bytes.slice());
+    for (const [id, sinks] of this.#watchers) if (isShown(sinks)) observer.onLookup(fromHex(id));
+    for (const [queue, sinks] of this.#subscribers) if (isShown(sinks)) observer.onSub(fromHex(queue));
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  #show(tell: (observer: InterestListener) => void): void {
+    for (const observer of [...this.#observers]) tell(observer);
   }
 
   /** What anybody can do on a bare broker: any bytes under any (id, owner); null clears. */
@@ -102,18 +124,28 @@ export class MemoryHub {
   }
 
   /** Calls `sink` for every later record under `id`. @returns the way to stop that */
-  watch(id: Uint8Array, sink: RecordSink): () => void {
-    return register(this.#watchers, toHex(id), sink);
+  watch(id: Uint8Array, sink: RecordSink, shown = true): () => void {
+    return register(this.#watchers, toHex(id), sink, shown, (wanted) =>
+      this.#show((observer) => (wanted ? observer.onLookup(id.slice()) : observer.onLookupEnd(id.slice()))),
+    );
   }
 
   /** Calls `sink` for every later frame to `queue`. @returns the way to stop that */
-  subscribe(queue: Uint8Array, sink: FrameSink): () => void {
-    return register(this.#subscribers, toHex(queue), sink);
+  subscribe(queue: Uint8Array, sink: FrameSink, shown = true): () => void {
+    return register(this.#subscribers, toHex(queue), sink, shown, (wanted) =>
+      this.#show((observer) => (wanted ? observer.onSub(queue.slice()) : observer.onUnsub(queue.slice()))),
+    );
   }
 
   /** A frame nobody holds a subscription for is gone: the same answer as for a known queue (SPEC §9). */
-  send(queue: Uint8Array, frame: Uint8Array): void {
-    for (const sink of this.#subscribers.get(toHex(queue)) ?? []) sink(frame.slice());
+  send(queue: Uint8Array, frame: Uint8Array, shown = true): void {
+    const sinks = this.#subscribers.get(toHex(queue));
+    let taken = false;
+    for (const [sink, one] of sinks ?? []) {
+      taken ||= one.shown;
+      sink(frame.slice());
+    }
+    if (shown && !taken) this.#show((observer) => observer.onSend(queue.slice(), frame.slice()));
   }
 
   #kept(record: RecordEnvelope, client: symbol): Kept {
@@ -134,7 +166,7 @@ export class MemoryHub {
   }
 
   #tell(id: string, bytes: Uint8Array): void {
-    for (const sink of this.#watchers.get(id) ?? []) sink(bytes.slice());
+    for (const sink of this.#watchers.get(id)?.keys() ?? []) sink(bytes.slice());
   }
 
   #sweep(id: string, now: number): void {
@@ -149,13 +181,24 @@ export class MemoryHub {
   }
 }
 
-function register<T>(map: Map<string, Set<T>>, key: string, value: T): () => void {
-  const set = map.get(key) ?? new Set<T>();
-  map.set(key, set);
-  set.add(value);
+/** @param onShown told when the first sink that is shown comes, and when the last one has gone */
+function register<T>(
+  all: Sinks<T>,
+  key: string,
+  sink: T,
+  shown: boolean,
+  onShown: (wanted: boolean) => void,
+): () => void {
+  const sinks = all.get(key) ?? new Map<T, { shown: boolean }>();
+  const showing = (): boolean => [...sinks.values()].some((one) => one.shown);
+  const before = showing();
+  all.set(key, sinks);
+  sinks.set(sink, { shown });
+  if (shown && !before) onShown(true);
   return () => {
-    set.delete(value);
-    if (set.size === 0 && map.get(key) === set) map.delete(key);
+    if (!sinks.delete(sink)) return;
+    if (sinks.size === 0 && all.get(key) === sinks) all.delete(key);
+    if (shown && !showing()) onShown(false);
   };
 }
 

@@ -32,6 +32,8 @@ export interface MemoryNamespaceOptions {
   readonly ownersPerClient?: number;
   /** Subscriptions and watches held at once; default 4096. */
   readonly maxSubscriptions?: number;
+  /** A bridge's client: what it asks is not shown to bridges (SPEC §9.6). Default false. */
+  readonly bridge?: boolean;
 }
 
 const ASLEEP_MAX_FRAMES = 256;
@@ -59,6 +61,7 @@ export class MemoryNamespace implements Namespace {
   readonly #latencyMs: number;
   readonly #ownersPerClient: number;
   readonly #maxSubscriptions: number;
+  readonly #shown: boolean;
   readonly #client = Symbol('client');
   readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #releases = new Set<() => void>();
@@ -76,6 +79,7 @@ export class MemoryNamespace implements Namespace {
     this.#latencyMs = options.latencyMs ?? 0;
     this.#ownersPerClient = options.ownersPerClient ?? 1;
     this.#maxSubscriptions = options.maxSubscriptions ?? 4096;
+    this.#shown = options.bridge !== true;
   }
 
   get state(): NamespaceState {
@@ -109,7 +113,7 @@ export class MemoryNamespace implements Namespace {
     assertBytes('record', record);
     throwIfAborted(options.signal);
     const copy = Uint8Array.from(record);
-    await this.#travel(() => this.#hub.put(this.#client, copy, this.#ownersPerClient), options.signal);
+    await this.#travel(() => this.#hub.put(this.#client, copy, this.#ownersPerClient, this.#shown), options.signal);
     await this.#hop();
   }
 
@@ -145,7 +149,7 @@ export class MemoryNamespace implements Namespace {
     const answered = this.#travel(() => {
       if (!open) return;
       asked = true;
-      stop = this.#hub.watch(id, deliver);
+      stop = this.#hub.watch(id, deliver, this.#shown);
       ask();
     }, options.signal).then(() => this.#hop());
     answered.catch(() => {});
@@ -173,7 +177,7 @@ export class MemoryNamespace implements Namespace {
       else this.#keep({ deliver: hand, bytes: frame.length, at: this.#hub.clock.monotonic() });
     };
     const ready = this.#travel(() => {
-      if (open) stop = this.#hub.subscribe(name, deliver);
+      if (open) stop = this.#hub.subscribe(name, deliver, this.#shown);
     }).then(() => this.#hop());
     ready.catch(() => {});
     return { ready, close };
@@ -188,7 +192,7 @@ export class MemoryNamespace implements Namespace {
     if (this.#state === 'closed') throw closedError();
     if (this.#state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
     const [name, copy] = [Uint8Array.from(queue), Uint8Array.from(frame)];
-    await this.#travel(() => this.#hub.send(name, copy));
+    await this.#travel(() => this.#hub.send(name, copy, this.#shown));
     await this.#hop();
   }
 
