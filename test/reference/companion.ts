@@ -10,7 +10,7 @@ const be = (value: number, bytes: number): Buffer =>
   Buffer.from((value < 0 ? value + 2 ** (8 * bytes) : value).toString(16).padStart(2 * bytes, '0'), 'hex');
 
 /** Bit by bit, as the polynomial is written. */
-function crc16(data: Buffer): number {
+export function crc16(data: Buffer): number {
   let crc = 0xffff;
   for (const byte of data)
     for (let bit = 7; bit >= 0; bit--) {
@@ -36,7 +36,7 @@ function cobs(data: Buffer): Buffer {
   return Buffer.concat(out);
 }
 
-function wire(type: number, seq: number, payload: Buffer): string {
+export function wire(type: number, seq: number, payload: Buffer): string {
   const raw = Buffer.concat([be(type, 1), be(seq, 1), payload]);
   return Buffer.concat([be(0, 1), cobs(Buffer.concat([raw, be(crc16(raw), 2)])), be(0, 1)]).toString('hex');
 }
