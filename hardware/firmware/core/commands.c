@@ -217,7 +217,7 @@ static enum status status_of(struct device *d, const struct frame *f, struct ans
     }
     const uint32_t counters[8] = {d->decoder.whole, d->decoder.damaged, d->repeats, board_lost_bytes(),
                                   radio.events,     radio.faults,       d->drawn,   d->flash_failures};
-    for (unsigned i = 0; i < 8; i++) put32(out + 39 + 4 * i, counters[i]);
+    for (size_t i = 0; i < 8; i++) put32(out + 39 + 4 * i, counters[i]);
     return STATUS_OK;
 }
 
@@ -273,7 +273,7 @@ static enum status advertise(struct device *d, const struct frame *f, struct ans
     d->air = (struct air){
         .kind = AIR_HOST,
         .interval_ms = interval,
-        .tx_dbm = board_tx_level(tx == DEFAULT_POWER ? 0 : tx),
+        .tx_dbm = board_tx_level((int8_t)(tx == DEFAULT_POWER ? 0 : tx)),
         .scannable = scannable,
         .data_length = n,
         .scan_length = scan[0],

@@ -39,7 +39,8 @@ uint8_t device_air(const struct device *d, uint8_t *out) {
 }
 
 int8_t device_calibrated(const struct settings *s) {
-    return s->calibrated_dbm == 0x7f ? board_calibrated(board_tx_level(s->tx_dbm)) : s->calibrated_dbm;
+    if (s->calibrated_dbm != 0x7f) return s->calibrated_dbm;
+    return board_calibrated(board_tx_level(s->tx_dbm));
 }
 
 static enum air_kind own_kind(const struct device *d) {

@@ -14,7 +14,10 @@ extern uint32_t stack_top[];
 
 void reset_handler(void) {
     const uint32_t *from = image_data;
+    // Symbols of the linker: both ends of one section, which cppcheck takes for two objects.
+    // cppcheck-suppress comparePointers
     for (uint32_t *to = data_begin; to < data_end;) *to++ = *from++;
+    // cppcheck-suppress comparePointers
     for (uint32_t *to = bss_begin; to < bss_end;) *to++ = 0;
     (void)main();
     for (;;) {

@@ -23,7 +23,7 @@ static void give_up(const char *what) {
 }
 
 void flash_open(const char *path, int32_t cut) {
-    const size_t bytes = 2 * FLASH_PAGE_BYTES;
+    const size_t bytes = (size_t)2 * FLASH_PAGE_BYTES;
     power_left = cut;
     int file = -1;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
