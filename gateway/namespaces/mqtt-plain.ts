@@ -2,13 +2,12 @@
  * Plain topics on a broker, for what is no namespace: what nodes say of themselves, and sightings (SPEC §10). A
  * connection of its own: whoever sees it learns nothing of the connections that carry rendezvous.
  */
-import { toHex } from '@rdv/protocol/core/bytes';
 import { CanceledError, type RdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
 import { loadMqtt, type MqttConnect } from './mqtt-client.js';
 import { MqttLink } from './mqtt-link.js';
 import type { LinkSubscription } from './mqtt-link-api.js';
-import { type MqttTarget, targetName } from './mqtt-target.js';
+import { connectionTo, type MqttTarget } from './mqtt-target.js';
 
 export interface MqttPlainOptions extends Surroundings {
   readonly target: MqttTarget;
@@ -16,9 +15,6 @@ export interface MqttPlainOptions extends Surroundings {
   readonly will?: { readonly topic: string; readonly payload: Uint8Array };
 }
 
-const CLIENT_ID_BYTES = 10;
-const KEEPALIVE_SECONDS = 30;
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Longest packet taken: nothing that is read here is longer than 4 KiB. */
 const MAX_PACKET_BYTES: number = 8 * 1024;
 const SUBSCRIPTIONS_MAX = 256;
@@ -46,16 +42,7 @@ export class MqttPlain {
       log,
       connect,
       version: target.version ?? 'auto',
-      target: {
-        ...target,
-        name: targetName(target),
-        clientId: toHex(random(CLIENT_ID_BYTES)),
-        sessionSeconds: 0,
-        ...(will ? { will } : {}),
-        keepaliveSeconds: KEEPALIVE_SECONDS,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        maxPacketBytes: MAX_PACKET_BYTES,
-      },
+      target: connectionTo(target, random, { maxPacketBytes: MAX_PACKET_BYTES, ...(will && { will }) }),
       events: {
         onUp: () => {
           this.#firstOver();

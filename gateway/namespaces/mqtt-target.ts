@@ -1,4 +1,11 @@
-/** A broker's address, as `parse-url.ts` reads it and `mqtt.ts` opens it. Types and naming only. */
+/** A broker's address, as `parse-url.ts` reads it, and what every connection to one has in common. Opens nothing. */
+import { toHex } from '@rdv/protocol/core/bytes';
+import type { Random } from '@rdv/protocol/core/ports';
+import type { MqttConnectOptions } from './mqtt-client.js';
+
+const CLIENT_ID_BYTES = 10;
+const KEEPALIVE_SECONDS = 30;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Where a broker is and how to get in. `parse-url.ts` makes one of a URL. */
 export interface MqttTarget {
@@ -26,4 +33,22 @@ export function targetName(target: MqttTarget): string {
   const host = target.host.includes(':') ? `[${target.host}]` : target.host;
   const path = target.protocol.startsWith('ws') ? (target.path ?? '/mqtt') : '';
   return `${scheme}://${host}:${target.port}${path}`;
+}
+
+/** What CONNECT to `target` says, under a random client identifier and in a clean session unless `more` says otherwise. */
+export function connectionTo(
+  target: MqttTarget,
+  random: Random,
+  more: Pick<MqttConnectOptions, 'maxPacketBytes'> &
+    Partial<Pick<MqttConnectOptions, 'clientId' | 'sessionSeconds' | 'will'>>,
+): Omit<MqttConnectOptions, 'version'> {
+  return {
+    ...target,
+    name: targetName(target),
+    clientId: toHex(random(CLIENT_ID_BYTES)),
+    sessionSeconds: 0,
+    keepaliveSeconds: KEEPALIVE_SECONDS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...more,
+  };
 }

@@ -5,7 +5,7 @@
  * Connections, reconnecting and order are `mqtt-link.ts`'s. What a broker can link, and this file cannot hide: which
  * connection does what, and when. The client identifier is random, and nothing else in CONNECT is ours.
  */
-import { assertBytes, equalBytes, toHex } from '@rdv/protocol/core/bytes';
+import { assertBytes, equalBytes } from '@rdv/protocol/core/bytes';
 import { KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_TTL_SECONDS, RECORD_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings, Timer } from '@rdv/protocol/core/ports';
@@ -25,7 +25,7 @@ import { loadMqtt, type MqttConnect } from './mqtt-client.js';
 import { MqttLedger } from './mqtt-ledger.js';
 import { MqttLink } from './mqtt-link.js';
 import type { LinkSubscription } from './mqtt-link-api.js';
-import { type MqttTarget, targetName } from './mqtt-target.js';
+import { connectionTo, type MqttTarget, targetName } from './mqtt-target.js';
 import { checkBase, DEFAULT_BASE, parseTopic, queueTopic, recordFilter, recordTopic } from './mqtt-topics.js';
 import { UnclaimedFrames } from './mqtt-unclaimed.js';
 import { MqttAnswer } from './mqtt-watch.js';
@@ -47,9 +47,6 @@ export interface MqttNamespaceOptions extends Surroundings {
   readonly maxSubscriptions?: number;
 }
 
-const CLIENT_ID_BYTES = 10;
-const KEEPALIVE_SECONDS = 30;
-const CONNECT_TIMEOUT_MS = 10_000;
 /** A frame with topic and properties, and nothing longer. */
 const MAX_PACKET_BYTES: number = LINK_MESSAGE_MAX_BYTES + 1024;
 const NOTHING = new Uint8Array(0);
@@ -97,15 +94,13 @@ export class MqttNamespace implements Namespace {
       log,
       connect,
       version: target.version ?? 'auto',
-      target: {
-        ...target,
-        name: this.name,
-        clientId: session?.clientId ?? toHex(random(CLIENT_ID_BYTES)),
-        sessionSeconds: session ? (session.expirySeconds ?? QUEUE_TTL_SECONDS) : 0,
-        keepaliveSeconds: KEEPALIVE_SECONDS,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      target: connectionTo(target, random, {
         maxPacketBytes: MAX_PACKET_BYTES,
-      },
+        ...(session && {
+          clientId: session.clientId,
+          sessionSeconds: session.expirySeconds ?? QUEUE_TTL_SECONDS,
+        }),
+      }),
       events: {
         onUp: () => this.#onUp(),
         onDown: (error) => this.#onDown(error),

@@ -94,7 +94,7 @@ export class Report {
       // The broker may have forgotten all of it, and has published the will.
       this.#said.clear();
       this.#publish('state', online);
-      void this.#tell();
+      this.#tellSoon();
     });
     topics
       .subscribe(nodeTopic(base, node, 'request/+'), (topic, payload) => {
@@ -107,7 +107,7 @@ export class Report {
 
   #beat(): void {
     this.#timer = this.#options.clock.schedule(this.#options.intervalMs, () => this.#beat());
-    void this.#tell();
+    this.#tellSoon();
   }
 
   #publish(rest: string, payload: Uint8Array, retain = true): void {
@@ -115,6 +115,12 @@ export class Report {
     void topics
       .publish(nodeTopic(base, node, rest), payload, { retain })
       .catch((error: unknown) => log.debug('the broker did not take a report', { code: toRdvError(error).code }));
+  }
+
+  #tellSoon(): void {
+    this.#tell().catch((error: unknown) => {
+      this.#options.log.warn('what this node is could not be told', { code: toRdvError(error).code });
+    });
   }
 
   async #tell(): Promise<void> {

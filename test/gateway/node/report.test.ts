@@ -105,6 +105,15 @@ it('is offline when it goes without a word, and online again when it is back, wi
   await until(() => said.get(at('state'))?.at(-1) === '{"state":"online"}' && said.get(at('info'))?.length === 2);
 });
 
+it('goes on when something cannot be told at the moment', async () => {
+  let asked = 0;
+  await reporting(() => {
+    if (++asked === 2) throw new Error('not now');
+    return { info: { version: '1' }, health: { asked } };
+  });
+  await until(() => asked > 3 && (last('health') as { asked: number }).asked > 2);
+});
+
 it('says goodbye', async () => {
   const { report } = await reporting();
   await report.close();

@@ -2,7 +2,7 @@
  * `rdv acl` on real brokers: members publish and meet, strangers neither list nor overwrite. What a stranger does is
  * done with mosquitto's own clients.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,9 @@ const file = (name: string, content: string): string => {
   return join(folder, name);
 };
 const servers: ServerProcess[] = [];
+const witnesses: ChildProcess[] = [];
 afterAll(async () => {
+  for (const child of witnesses) child.kill();
   await Promise.all(servers.map((server) => server.kill()));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -70,6 +72,7 @@ function listen(door: Door, who: readonly string[], filters: readonly string[]):
   const child = spawn('mosquitto_sub', [...args, ...filters.flatMap((filter) => ['-t', filter])], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  witnesses.push(child);
   const seen: string[] = [];
   child.stdout.on('data', (chunk) => seen.push(...String(chunk).trim().split('\n')));
   return { seen, stop: () => child.kill() };

@@ -1,5 +1,5 @@
 /** A real mosquitto with every way in that RDV speaks, and its own clients as independent witnesses. */
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,7 @@ export class Mosquitto {
   readonly folder: string;
   readonly ports: { readonly plain: number; readonly tls: number; readonly password: number; readonly ws: number };
   #server: ServerProcess | undefined;
+  readonly #witnesses: ChildProcess[] = [];
 
   private constructor(folder: string, ports: Mosquitto['ports']) {
     this.folder = folder;
@@ -88,6 +89,7 @@ export class Mosquitto {
   }
 
   async close(): Promise<void> {
+    for (const child of this.#witnesses) child.kill();
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -141,6 +143,7 @@ export class Mosquitto {
   listen(filter: string): { readonly seen: string[][]; stop(): void } {
     const args = ['-p', String(this.ports.plain), '-V', '5', '-q', '1', '-t', filter, '-F', '%t %r %q %x'];
     const child = spawn('mosquitto_sub', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#witnesses.push(child);
     const seen: string[][] = [];
     let rest = '';
     child.stdout.on('data', (chunk) => {
