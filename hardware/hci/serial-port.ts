@@ -1,7 +1,8 @@
 /**
- * A controller on a serial port that speaks H4: a dongle with Zephyr's `hci_uart`, say. The one importer of
- * `serialport`, which is loaded when a port is opened.
+ * Serial ports: of controllers that speak H4 (a dongle with Zephyr's `hci_uart`, say), and of boards that speak the
+ * companion protocol. The one importer of `serialport`, which is loaded when a port is opened or the list is asked for.
  */
+import type { Duplex } from 'node:stream';
 import { RdvError } from '@rdv/protocol/core/errors';
 import { streamTransport } from './stream-transport.js';
 import type { HciTransport } from './transport.js';
@@ -15,13 +16,32 @@ export interface SerialPlace {
   readonly flowControl: boolean;
 }
 
-/** @throws RdvError `adapter` */
-export async function openSerialTransport(place: SerialPlace): Promise<HciTransport> {
-  const { SerialPort } = await import('serialport').catch((cause: unknown) => {
+/** An open port. `close` must be awaited before it can be opened anew. */
+export interface SerialStream extends Duplex {
+  readonly isOpen: boolean;
+  close(done: (error: Error | null) => void): void;
+}
+
+/** A port that the system knows. USB ids are 4 hex digits. */
+export interface SerialPortInfo {
+  readonly path: string;
+  readonly manufacturer?: string | undefined;
+  readonly serialNumber?: string | undefined;
+  readonly vendorId?: string | undefined;
+  readonly productId?: string | undefined;
+}
+
+async function library(): Promise<typeof import('serialport')> {
+  return import('serialport').catch((cause: unknown) => {
     throw new RdvError('adapter', 'serial ports cannot be used on this machine: the serialport package does not load', {
       cause,
     });
   });
+}
+
+/** A fresh port each time: one that vanished cannot be opened again. @throws RdvError `adapter` */
+export async function openSerialPort(place: SerialPlace): Promise<SerialStream> {
+  const { SerialPort } = await library();
   const port = new SerialPort({
     path: place.path,
     baudRate: place.baud,
@@ -31,7 +51,35 @@ export async function openSerialTransport(place: SerialPlace): Promise<HciTransp
   await new Promise<void>((resolve, reject) => {
     port.open((cause) => (cause ? reject(openError(place.path, cause)) : resolve()));
   });
-  return streamTransport(port);
+  return port;
+}
+
+/** @throws RdvError `adapter` */
+export async function openSerialTransport(place: SerialPlace): Promise<HciTransport> {
+  return streamTransport(await openSerialPort(place));
+}
+
+/**
+ * The ports that the system knows. Pseudo-terminals and links such as /dev/serial/by-id are never among them.
+ * @throws RdvError `unsupported` where the system cannot say
+ */
+export async function listSerialPorts(): Promise<readonly SerialPortInfo[]> {
+  const { SerialPort } = await library();
+  try {
+    const ports = await SerialPort.list();
+    return ports.map(({ path, manufacturer, serialNumber, vendorId, productId }) => ({
+      path,
+      manufacturer,
+      serialNumber,
+      vendorId,
+      productId,
+    }));
+  } catch (cause) {
+    // On Linux it runs udevadm.
+    throw new RdvError('unsupported', 'this system does not list its serial ports: install udev, or name the port', {
+      cause,
+    });
+  }
 }
 
 function openError(path: string, cause: Error): RdvError {

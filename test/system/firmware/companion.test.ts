@@ -1,0 +1,234 @@
+// The host's side against the firmware itself, over a serial port: on a bad line, through restarts, power cuts and a port
+// that vanishes. What is accepted is right, and nothing is done twice.
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Board } from '@rdv/hardware/companion/board';
+import { BoardError, LineDownError } from '@rdv/hardware/companion/board-error';
+import { toHex } from '@rdv/protocol/core/bytes';
+import { eidAt } from '@rdv/protocol/tag/eid';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { advance, attach, ShiftedClock } from '../../support/attached-board.js';
+import { makeFirmware } from '../../support/firmware-build.js';
+import { NativeBoard, type NativeBoardOptions } from '../../support/native-board.js';
+
+const UP_MS = 60_000;
+const open: { close(): Promise<void> }[] = [];
+const folder = mkdtempSync(join(tmpdir(), 'rdv-companion-'));
+
+async function native(options?: NativeBoardOptions): Promise<NativeBoard> {
+  const started = await NativeBoard.start(options);
+  open.unshift({ close: () => started.kill() });
+  return started;
+}
+
+async function attached(port: { readonly path: string }, clock?: ShiftedClock): Promise<Board> {
+  const board = attach(port, clock);
+  open.unshift(board);
+  await board.ready(UP_MS);
+  return board;
+}
+
+beforeAll(() => {
+  makeFirmware('native');
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+});
+
+const seconds = (): number => Math.floor(Date.now() / 1000);
+
+it('provisions, stops, starts and erases', async () => {
+  const device = await native();
+  const board = await attached(device);
+  expect((await board.identity()).board).toBe('native');
+  await expect(board.stop()).rejects.toMatchObject({ status: 'state' });
+  const beaconKey = randomBytes(16);
+  const done = await board.provision({
+    beaconKey,
+    format: 'eddystone',
+    txDbm: -4,
+    calibratedDbm: -41,
+    intervalMs: 250,
+  });
+  expect(toHex(done.eid)).toBe(toHex(eidAt(beaconKey, done.clock)));
+  await vi.waitFor(() => expect(device.air?.data).toContain(toHex(done.eid)));
+  expect(await board.status()).toMatchObject({
+    provisioned: true,
+    label: done.label,
+    number: 1,
+    batteryMv: 2987,
+    settings: { format: 'eddystone', txDbm: -4, calibratedDbm: -41, intervalMs: 250 },
+  });
+  await board.stop();
+  expect((await board.onAir()).kind).toBe('nothing');
+  await board.start();
+  expect((await board.onAir()).kind).toBe('eid');
+  await board.erase();
+  expect((await board.status()).provisioned).toBe(false);
+  await expect(
+    board.advertise({ data: new Uint8Array(3), address: new Uint8Array(6), intervalMs: 100, leaseMs: 9 }),
+  ).rejects.toMatchObject({ status: 'range', offset: 8 });
+});
+
+describe.each([1000, 5000])('a line that damages %i bytes of a million, each way', (noisePpm) => {
+  it('no wrong payload is accepted, and nothing is done twice', { timeout: 180_000 }, async () => {
+    const clock = new ShiftedClock(10);
+    const device = await native({ noisePpm, seed: noisePpm });
+    const board = await attached(device, clock);
+    const beaconKey = randomBytes(16);
+    await board.provision({ beaconKey });
+    const booted = (await board.status()).uptimeSeconds * 1000 - clock.now();
+    let lost = 0;
+    /** Again until the line held: it may be given up after seven sends. */
+    const surely = async <T>(work: () => Promise<T>): Promise<T> => {
+      for (;;) {
+        try {
+          return await work();
+        } catch (error) {
+          if (!(error instanceof LineDownError)) throw error;
+          lost++;
+          await board.ready(UP_MS);
+        }
+      }
+    };
+    for (let i = 0; i < 400; i++) {
+      const bytes = new Uint8Array(randomBytes(i % 96));
+      expect(await surely(() => board.echo(bytes))).toEqual(bytes);
+    }
+    let advanced = 0;
+    for (let i = 0; i < 100; i++) {
+      try {
+        await advance(board, 1000 + i);
+        advanced += 1000 + i;
+      } catch (error) {
+        // Whether it was done is then not known: the clock tells.
+        if (!(error instanceof LineDownError)) throw error;
+        lost++;
+        await board.ready(UP_MS);
+        const uptime = (await surely(() => board.status())).uptimeSeconds;
+        const real = (clock.now() + booted) / 1000;
+        if (uptime - real - advanced > 500) advanced += 1000 + i;
+      }
+    }
+    const status = await surely(() => board.status());
+    const passed = (clock.now() + booted) / 1000;
+    expect(Math.abs(status.uptimeSeconds - passed - advanced)).toBeLessThan(3);
+    clock.shiftMs = advanced * 1000;
+    expect(Math.abs(status.clock.unixMs - clock.now())).toBeLessThan(3000);
+    const air = await surely(() => board.onAir());
+    expect(toHex(air.data)).toContain(toHex(eidAt(beaconKey, air.clock)));
+    // The line was bad indeed, both ways.
+    const { framesDamaged, repeats } = status.counters;
+    expect(framesDamaged).toBeGreaterThan(noisePpm / 200);
+    expect(repeats).toBeGreaterThan(noisePpm / 200);
+    console.log(
+      `${noisePpm} ppm, 500 requests: the board dropped ${framesDamaged} damaged frames and answered ${repeats} repeats from store; the line was given up ${lost} times`,
+    );
+  });
+
+  it('a tag gets onto the board', { timeout: 120_000 }, async () => {
+    for (let i = 0; i < 20; i++) {
+      const device = await native({ noisePpm, seed: 1 + i * noisePpm });
+      const board = await attached(device, new ShiftedClock(10));
+      const beaconKey = randomBytes(16);
+      const done = await board.provision({ beaconKey });
+      expect(Math.abs(done.clock - seconds())).toBeLessThan(2);
+      await vi.waitFor(() => expect(device.air?.data).toContain(toHex(eidAt(beaconKey, done.clock))));
+      for (const each of open.splice(0)) await each.close();
+    }
+  });
+});
+
+it('a power cut at any moment of provisioning: it is provisioned all the same, once the board is back', async () => {
+  for (let cut = 1; ; cut++) {
+    const flash = join(folder, `cut-${cut}`);
+    let device = await native({ flash, cut });
+    const port = { path: device.path };
+    const board = await attached(port);
+    const beaconKey = randomBytes(16);
+    const provisioned = board.provision({ beaconKey });
+    const ended = await Promise.race([device.ended, provisioned.then(() => 'whole' as const)]);
+    if (ended === 'whole') {
+      expect(cut).toBeGreaterThan(10);
+      break;
+    }
+    expect(ended, 'cut in a write').toBe(9);
+    device = await native({ flash });
+    port.path = device.path;
+    const done = await provisioned;
+    expect(Math.abs(done.clock - seconds())).toBeLessThan(2);
+    expect((await board.status()).clock.confidence).toBe('set');
+    await vi.waitFor(() => expect(device.air?.data).toContain(toHex(eidAt(beaconKey, done.clock))));
+    for (const each of open.splice(0)) await each.close();
+  }
+}, 120_000);
+
+it('the reset button in the middle of traffic: everything asked is answered, and events go on', async () => {
+  const device = await native();
+  const board = await attached(device);
+  const beaconKey = randomBytes(16);
+  await board.provision({ beaconKey });
+  const boots: number[] = [];
+  board.listen({ onBoot: ({ bootId }) => boots.push(bootId) });
+  for (let i = 0; i < 20; i++) {
+    const echoes = Array.from({ length: 20 }, (_, n) => board.echo(Uint8Array.of(i, n)));
+    if (i % 2) device.pressReset();
+    else await board.reset();
+    expect((await Promise.all(echoes)).map((bytes) => bytes[1])).toEqual(echoes.map((_, n) => n));
+    await vi.waitFor(() => expect(boots.length).toBeGreaterThan(i));
+  }
+  expect(new Set(boots).size).toBe(boots.length);
+  const adverts: string[] = [];
+  board.listen({ onAdvert: ({ data }) => adverts.push(toHex(data)) });
+  await advance(board, 1024);
+  await vi.waitFor(() => expect(adverts).toHaveLength(1));
+  expect(board.connections).toBe(1);
+});
+
+it('a port that vanishes at any moment is noticed, and the board is found again', { timeout: 120_000 }, async () => {
+  const port = { path: '' };
+  const hurry = 4;
+  let board: Board | undefined;
+  const noticed: number[] = [];
+  for (let i = 0; i < 30; i++) {
+    const device = await native();
+    port.path = device.path;
+    if (board) await board.ready(UP_MS);
+    board ??= await attached(port, new ShiftedClock(hurry));
+    const gone = new Promise<void>((resolve) => {
+      const stop = board!.listen({
+        onDown: () => {
+          stop();
+          resolve();
+        },
+      });
+    });
+    await board.echo(Uint8Array.of(i));
+    // Right under a read the serial library does not notice by itself: a request under way does, or an idle line's echo.
+    const begun = performance.now();
+    const killed = device.kill();
+    const pending = i % 2 ? board.echo(Uint8Array.of(i)).catch((error: unknown) => error) : undefined;
+    await Promise.all([killed, gone]);
+    noticed.push((performance.now() - begun) * hurry);
+    if (pending) expect(await pending).toBeInstanceOf(LineDownError);
+  }
+  console.log(`gone: noticed after ${Math.round(Math.max(...noticed))} ms at worst`);
+  expect(Math.max(...noticed)).toBeLessThan(2000);
+});
+
+it('the time of a host whose own clock is lost is refused, and forced when asked for', async () => {
+  const device = await native();
+  const clock = new ShiftedClock();
+  const board = await attached(device, clock);
+  clock.shiftMs = -Date.now();
+  const refused = await board.provision({ beaconKey: randomBytes(16) }).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(BoardError);
+  expect((refused as BoardError).status).toBe('time');
+  expect((await board.status()).provisioned).toBe(false);
+  await board.provision({ beaconKey: randomBytes(16) }, { force: true });
+  expect((await board.status()).clock.unixMs).toBeLessThan(60_000);
+});
