@@ -19,6 +19,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   unpublish: async () => (await import('./unpublish.js')).unpublishCommand,
   tag: async () => (await import('./tag.js')).tagCommand,
   scan: async () => (await import('./scan.js')).scanCommand,
+  provision: async () => (await import('./provision.js')).provisionCommand,
+  boards: async () => (await import('./boards.js')).boardsCommand,
   sightings: async () => (await import('./sightings.js')).sightingsCommand,
   nodes: async () => (await import('./nodes.js')).nodesCommand,
   status: async () => (await import('./status.js')).statusCommand,

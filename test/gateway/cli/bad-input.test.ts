@@ -78,6 +78,13 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
   ['run --config @gateway --check', 2, /must be an MQTT broker/],
   ['run --config /nonexistent', 2, /cannot read/],
   ['tag eid --key 00 --at 1', 2, /32 hexadecimal digits/],
+  ['provision /nonexistent', 2, /no tag given/],
+  ['provision /nonexistent x --power 21', 2, /--power expects -40 to 20/],
+  ['provision /nonexistent x --interval 99', 2, /--interval expects 100 to 10240/],
+  ['provision /nonexistent x --k 16', 2, /--k expects 0 to 15/],
+  ['provision /nonexistent x --format ibeacon', 2, /Allowed choices are native, eddystone/],
+  ['provision /nonexistent x --erase', 2, /--erase takes no tag/],
+  ['provision /nonexistent --tag-file @tag', 6, /there is no serial port \/nonexistent: plug the device in/],
   ['publsh', 2, /unknown command/],
   ['respond --wait-long x', 2, /unknown option/],
 ];

@@ -1,0 +1,130 @@
+/**
+ * `rdv boards`: the beacon boards at the serial ports. Only boards that are known by their USB ids, and ports that are
+ * named, are asked: a question in a foreign protocol would confuse other devices (an HCI dongle needs a reset after it).
+ */
+import type { Board } from '@rdv/hardware/companion/board';
+import { CAPABILITY_BITS, type Capability } from '@rdv/hardware/companion/codes';
+import { listSerialPorts, type SerialPortInfo } from '@rdv/hardware/hci/serial-port';
+import { toHex } from '@rdv/protocol/core/bytes';
+import { toRdvError } from '@rdv/protocol/core/errors';
+import { openPort } from './board-port.js';
+import type { Command } from './commander.js';
+import { table } from './output.js';
+import { type CommonOptions, outputOf, withCommonOptions } from './shared.js';
+
+interface BoardsOptions extends CommonOptions {
+  readonly all?: boolean;
+}
+
+const CAPABILITIES = Object.keys(CAPABILITY_BITS) as Capability[];
+/** vendor:product. */
+const KNOWN_BOARDS: ReadonlySet<string> = new Set([
+  // BBC micro:bit, by its DAPLink interface.
+  '0d28:0204',
+]);
+
+interface BoardLine {
+  readonly port: string;
+  readonly answer: 'board' | 'none' | 'not-asked';
+  readonly usb?: string | undefined;
+  readonly why?: string;
+  readonly board?: string;
+  readonly firmware?: string;
+  readonly deviceId?: string;
+  readonly capabilities?: readonly string[];
+  readonly tag?: 'none' | 'carried' | 'stopped';
+  readonly onAir?: string;
+  readonly clock?: { readonly confidence: string; readonly errorSeconds?: number };
+  readonly batteryMv?: number | undefined;
+  readonly uptimeSeconds?: number;
+  readonly label?: string;
+}
+
+async function describe(board: Board): Promise<Omit<BoardLine, 'port' | 'answer'>> {
+  const identity = await board.identity();
+  const status = await board.status();
+  const { confidence, unixMs } = status.clock;
+  return {
+    board: identity.board,
+    firmware: identity.firmware,
+    deviceId: toHex(identity.deviceId),
+    capabilities: CAPABILITIES.filter((what) => board.can(what)),
+    tag: !status.provisioned ? 'none' : status.stopped ? 'stopped' : 'carried',
+    onAir: status.onAir,
+    clock: {
+      confidence,
+      ...(confidence === 'lost' ? {} : { errorSeconds: Math.round((unixMs - Date.now()) / 100) / 10 }),
+    },
+    batteryMv: status.batteryMv,
+    uptimeSeconds: status.uptimeSeconds,
+    ...(status.provisioned ? { label: toHex(status.label) } : {}),
+  };
+}
+
+const usbOf = ({ vendorId, productId }: SerialPortInfo): string | undefined =>
+  vendorId && productId ? `${vendorId}:${productId}`.toLowerCase() : undefined;
+
+async function ask(port: string, usb: string | undefined, options: BoardsOptions): Promise<BoardLine> {
+  let board: Board | undefined;
+  try {
+    board = await openPort(port, options);
+    return { port, answer: 'board', usb, ...(await describe(board)) };
+  } catch (error) {
+    return { port, answer: 'none', usb, why: toRdvError(error).message };
+  } finally {
+    await board?.close();
+  }
+}
+
+function row(line: BoardLine): string[] {
+  if (line.answer !== 'board') {
+    const why = line.answer === 'not-asked' ? `not asked: "rdv boards ${line.port}" asks it` : (line.why ?? '');
+    return [line.port, '-', '-', '-', '-', '-', why];
+  }
+  const error = line.clock?.errorSeconds;
+  return [
+    line.port,
+    line.board ?? '',
+    line.firmware ?? '',
+    line.tag ?? '',
+    line.batteryMv === undefined ? '-' : `${(line.batteryMv / 1000).toFixed(2)} V`,
+    line.onAir ?? '',
+    error === undefined
+      ? 'clock lost'
+      : `clock ${error < 0 ? '' : '+'}${error.toFixed(1)} s (${line.clock?.confidence})`,
+  ];
+}
+
+async function boards(named: readonly string[], options: BoardsOptions): Promise<void> {
+  const out = outputOf(options);
+  let listed: readonly SerialPortInfo[] = [];
+  if (named.length === 0) {
+    try {
+      listed = await listSerialPorts();
+    } catch (error) {
+      out.progress('not-listed', {}, toRdvError(error).message);
+    }
+  }
+  const ports = named.length > 0 ? named.map((path): SerialPortInfo => ({ path })) : listed;
+  // At once: a port where nobody answers takes seconds.
+  const lines = await Promise.all(
+    ports.map((info): Promise<BoardLine> | BoardLine => {
+      const usb = usbOf(info);
+      const asked = named.length > 0 || options.all || (usb !== undefined && KNOWN_BOARDS.has(usb));
+      return asked ? ask(info.path, usb, options) : { port: info.path, answer: 'not-asked', usb };
+    }),
+  );
+  const header = ['PORT', 'BOARD', 'FIRMWARE', 'TAG', 'BATTERY', 'ON AIR', 'CLOCK'];
+  out.result(
+    lines,
+    lines.length === 0 ? 'no serial ports: plug a board in, or name its port' : table(header, lines.map(row)),
+  );
+}
+
+export function boardsCommand(command: Command): Command {
+  return withCommonOptions(command)
+    .argument('[port...]', 'ask these, also those that the system does not list')
+    .description('list attached beacon boards')
+    .option('--all', 'ask every serial port: not with other devices attached, which the question may confuse')
+    .action(boards);
+}
