@@ -129,7 +129,7 @@ export class ConversationEngine implements Conversation {
     }
     if (life === 'finishing' || life === 'closing') this.#closing.wait();
     if (life === 'closing') this.#parts.control.close(this.#code);
-    if (life !== 'opening') this.#taking.resume(this.#init.clock.monotonic());
+    this.#taking.resume(this.#init.clock.monotonic());
     this.#parts.speaker.soon();
   }
 
@@ -352,12 +352,12 @@ export class ConversationEngine implements Conversation {
   async #suspend(): Promise<void> {
     if (this.#life === 'closed') return this.#durable?.stop();
     this.#parts.speaker.stop();
-    this.#listening.close();
+    this.#listening.leave();
     await this.#durable?.stop();
     this.#decide('suspended');
     this.#life = 'closed';
     this.#stop();
-    this.#listening.close();
+    this.#listening.leave();
     this.#reportClosed(this.#reason ?? 'suspended');
   }
 

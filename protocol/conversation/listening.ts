@@ -1,6 +1,6 @@
 /** The subscriptions of one end: the queues of the current and the next generation, on every namespace. SPEC §7. */
 import type { Logger } from '../core/ports.js';
-import type { Namespace, NamespaceState, Subscription } from '../namespace/port.js';
+import { leave, type Namespace, type NamespaceState, type Subscription } from '../namespace/port.js';
 
 export interface QueueListener {
   onFrame(from: Namespace, generation: number, frame: Uint8Array): void;
@@ -59,7 +59,16 @@ export class Listening {
 
   /** Idempotent. */
   close(): void {
-    for (const subscriptions of this.#held.values()) for (const subscription of subscriptions) subscription.close();
+    this.#end((subscription) => subscription.close());
+  }
+
+  /** The conversation is to be taken up again: frames may wait for that. Idempotent. */
+  leave(): void {
+    this.#end(leave);
+  }
+
+  #end(how: (subscription: Subscription) => void): void {
+    for (const subscriptions of this.#held.values()) for (const subscription of subscriptions) how(subscription);
     this.#held.clear();
     for (const off of this.#offStates.splice(0)) off();
   }

@@ -34,6 +34,8 @@ export const RECORD_MAX_BYTES: number = 6144 + 183;
 export const METADATA_MAX_BYTES = 512;
 export const NOT_AFTER_GRACE_SECONDS = 3600;
 export const NOT_AFTER_MAX_AHEAD_SECONDS: number = 9 * EPOCH_SECONDS;
+/** Records published ahead by who may sleep: the last one still ends within the bound above. */
+export const AHEAD_EPOCHS_MAX = 7;
 export const OWNERS_PER_ID = 8;
 /** Queue frames are kept for a sleeping receiver this long. */
 export const QUEUE_TTL_SECONDS: number = 24 * 3600;
@@ -48,6 +50,8 @@ export const PREKEYS_PER_INBOX = 4;
 export const RESPONSES_PER_PREKEY = 65_536;
 export const UNCONFIRMED_MAX = 256;
 export const UNCONFIRMED_MIN_AGE_SECONDS = 60;
+/** A reply may wait in a queue for a day, and the first frame that answers it as long. */
+export const UNCONFIRMED_SECONDS: number = 48 * 3600;
 
 /** §7 */
 export const RUN_BYTES = 8;

@@ -84,10 +84,18 @@ export class TimeoutError extends RdvError {
 /** Why a publisher turned a responder away (SPEC §5). */
 export type RefusalReason = 'consumed' | 'full' | 'expired' | 'busy' | 'policy';
 
+const REFUSED: Readonly<Record<RefusalReason, string>> = {
+  consumed: 'this tag was good for one response, and somebody has used it: ask for a new one',
+  full: 'this publication takes no more responses',
+  expired: 'this publication is over',
+  busy: 'the publisher is busy: try again in a minute',
+  policy: 'the publisher does not accept this response',
+};
+
 /** The publisher answered, and the answer is no. */
 export class RefusedError extends RdvError {
   readonly reason: RefusalReason;
-  constructor(reason: RefusalReason, message: string, options?: RdvErrorOptions) {
+  constructor(reason: RefusalReason, message: string = REFUSED[reason], options?: RdvErrorOptions) {
     super('refused', message, options);
     this.reason = reason;
   }

@@ -68,6 +68,17 @@ export interface Subscription {
   readonly ready: Promise<void>;
   /** Idempotent. */
   close(): void;
+  /**
+   * Like `close`, but where the far side keeps a session for this end it goes on collecting, for the next subscription to the
+   * same queue, in this process or a later one. Absent: `close` is all there is. Idempotent.
+   */
+  leave?(): void;
+}
+
+/** Stops listening for a while: see `Subscription.leave`. */
+export function leave(subscription: Subscription): void {
+  if (subscription.leave) subscription.leave();
+  else subscription.close();
 }
 
 /** Whether a namespace can be used at the moment. It keeps trying by itself while `down`. */

@@ -5,7 +5,13 @@
  * one winner and a limit of N exactly N. Verifying a response is `inbox.ts`'s work, sending `publish.ts`'s.
  */
 import { toHex, wipe } from '../core/bytes.js';
-import { KEY_BYTES, RESPONSES_PER_PREKEY, UNCONFIRMED_MAX, UNCONFIRMED_MIN_AGE_SECONDS } from '../core/constants.js';
+import {
+  KEY_BYTES,
+  RESPONSES_PER_PREKEY,
+  UNCONFIRMED_MAX,
+  UNCONFIRMED_MIN_AGE_SECONDS,
+  UNCONFIRMED_SECONDS,
+} from '../core/constants.js';
 import { type RefusalReason, toRdvError } from '../core/errors.js';
 import { step } from '../core/machine.js';
 import type { StoreWrite, Surroundings } from '../core/ports.js';
@@ -168,15 +174,22 @@ export class Acceptance {
     return effects;
   }
 
-  /** Forgets what was accepted under a prekey that has been wiped. */
-  forgetPrekey(prekey: string): void {
-    for (const [hash, entry] of this.#entries) {
-      if (entry.prekey !== prekey) continue;
-      if (entry.reply) wipe(entry.reply.sendKey, entry.reply.receiveKey, entry.reply.seed);
-      this.#entries.delete(hash);
-      this.#unconfirmed.delete(hash);
+  /** Hashes of what need not be known any more, for its prekey is not among `prekeys`. What may still be answered stays. */
+  over(prekeys: ReadonlySet<string>): readonly string[] {
+    const oldest = this.#init.clock.now() - UNCONFIRMED_SECONDS * 1000;
+    const gone = [...this.#entries].filter(
+      ([, { prekey, reply }]) => !prekeys.has(prekey) && (reply?.at ?? 0) < oldest,
+    );
+    return gone.map(([hash]) => hash);
+  }
+
+  /** They have left the store. */
+  forget(hashes: readonly string[]): void {
+    for (const hash of hashes) {
+      const reply = this.#entries.get(hash)?.reply;
+      if (reply) wipe(reply.sendKey, reply.receiveKey, reply.seed);
+      this.#remove(hash);
     }
-    this.#perPrekey.delete(prekey);
   }
 
   #refusal(request: ResponsePayload, prekey: string, writes: StoreWrite[]): RefusalReason | undefined {
@@ -258,12 +271,19 @@ export class Acceptance {
     return this.#init.store.writeAcceptance({ hash, prekey: entry.prekey });
   }
 
-  /** The store refused: nothing happened, nobody was told. */
-  #undo(hash: string): void {
+  #remove(hash: string): void {
     const entry = this.#entries.get(hash);
-    if (entry) this.#perPrekey.set(entry.prekey, this.#perPrekey.get(entry.prekey)! - 1);
+    if (!entry) return;
+    const others = (this.#perPrekey.get(entry.prekey) ?? 1) - 1;
+    if (others > 0) this.#perPrekey.set(entry.prekey, others);
+    else this.#perPrekey.delete(entry.prekey);
     this.#entries.delete(hash);
     this.#unconfirmed.delete(hash);
+  }
+
+  /** The store refused: nothing happened, nobody was told. */
+  #undo(hash: string): void {
+    this.#remove(hash);
     this.#storing.delete(hash);
     const { lifecycle } = this.#state;
     const again = lifecycle === 'consumed' || lifecycle === 'full' ? 'published' : lifecycle;

@@ -5,11 +5,10 @@
 import { sha256 } from '#primitives';
 import type { ConversationSecrets } from '../conversation/api.js';
 import { concat, utf8, wipe } from '../core/bytes.js';
-import { HASH_BYTES, QUEUE_BYTES } from '../core/constants.js';
 import { type RefusalReason, toRdvError } from '../core/errors.js';
 import type { Surroundings, Timer } from '../core/ports.js';
 import { TokenBucket } from '../core/token-bucket.js';
-import type { Namespace, Subscription } from '../namespace/port.js';
+import { leave, type Namespace, type Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
 import { ABILITY_RDV1 } from '../record/body.js';
 import type { Candidate } from './lookup.js';
@@ -21,6 +20,7 @@ import {
   HANDSHAKE_PATTERN,
   handshakePrologue,
 } from './messages.js';
+import { type ResponseSecrets, wipeResponse } from './stored-responses.js';
 
 const FIRST_RESEND_MS = 500;
 /** A publisher that restarts is to be found within 5 s. */
@@ -39,7 +39,10 @@ export interface AcceptedReply {
 export interface AttemptInit extends Surroundings {
   readonly candidate: Candidate;
   readonly namespaces: readonly Namespace[];
-  readonly hello?: Uint8Array;
+  /** Owned by the attempt. */
+  readonly secrets: ResponseSecrets;
+  /** A number that it was not sent under before: bridges let it pass. */
+  readonly firstTry: number;
   readonly onAccepted: (reply: AcceptedReply) => void;
   readonly onRefused: (reason: RefusalReason) => void;
 }
@@ -50,43 +53,42 @@ export class Attempt {
   readonly #handshake: HandshakeState;
   readonly #noise1: Uint8Array;
   readonly #inbox: Uint8Array;
-  readonly #replyQueue: Uint8Array;
-  readonly #r: Uint8Array;
   readonly #macKey: Uint8Array;
   readonly #limit: TokenBucket;
   readonly #subscriptions: Subscription[] = [];
   readonly #offState: (() => void)[] = [];
   #timer: Timer | undefined;
   #resendMs = FIRST_RESEND_MS;
-  #try = 0;
+  #try: number;
   #sentAt = 0;
   #over = false;
 
   constructor(init: AttemptInit) {
-    const { candidate, random, hello } = init;
+    const { candidate, secrets } = init;
     const { keys, record, body, hash } = candidate;
     this.candidate = candidate;
     this.#init = init;
-    this.#r = random(HASH_BYTES);
-    this.#replyQueue = random(QUEUE_BYTES);
+    this.#try = init.firstTry;
     this.#inbox = keys.inbox(record.owner);
     this.#macKey = keys.macKey.slice();
     this.#limit = new TokenBucket(init.clock, REPLY_RATE);
     this.#handshake = new HandshakeState({
       pattern: HANDSHAKE_PATTERN,
       role: 'initiator',
-      random,
+      random: () => secrets.ephemeral.slice(),
       prologue: handshakePrologue(keys.id, hash),
       remoteStatic: body.prekey,
       psks: [keys.psk],
     });
-    const commitment = sha256(concat(utf8('rdv1 sas'), this.#r));
-    const payload = { replyQueue: this.#replyQueue, commitment, abilities: [ABILITY_RDV1], ...(hello && { hello }) };
+    const { r, replyQueue, hello } = secrets;
+    const commitment = sha256(concat(utf8('rdv1 sas'), r));
+    const payload = { replyQueue, commitment, abilities: [ABILITY_RDV1], ...(hello && { hello }) };
     this.#noise1 = this.#handshake.writeMessage(encodeResponsePayload(payload));
   }
 
   /** Subscribes and sends in one go: the port keeps the order, so nothing is awaited in between. */
   start(): void {
+    if (this.#over) return;
     for (const namespace of this.#init.namespaces) {
       if (!this.#subscribe(namespace)) continue;
       this.#offState.push(
@@ -109,13 +111,25 @@ export class Attempt {
 
   /** Stops, and forgets its secrets. Idempotent. */
   close(): void {
-    if (this.#over) return;
+    if (!this.#stop()) return;
+    for (const subscription of this.#subscriptions) subscription.close();
+  }
+
+  /** Like `close`, but it will be gone on with: an answer may wait for it. */
+  leave(): void {
+    if (!this.#stop()) return;
+    for (const subscription of this.#subscriptions) leave(subscription);
+  }
+
+  #stop(): boolean {
+    if (this.#over) return false;
     this.#over = true;
     this.#timer?.cancel();
-    for (const subscription of this.#subscriptions) subscription.close();
     for (const off of this.#offState) off();
     this.#handshake.wipe();
+    wipeResponse(this.#init.secrets);
     wipe(this.#macKey);
+    return true;
   }
 
   /** Sends nothing more, but still hears a late reply. */
@@ -127,7 +141,9 @@ export class Attempt {
   /** A namespace that takes no more subscriptions is done without. */
   #subscribe(namespace: Namespace): boolean {
     try {
-      const subscription = namespace.subscribe(this.#replyQueue, (frame) => this.#onFrame(namespace, frame));
+      const subscription = namespace.subscribe(this.#init.secrets.replyQueue, (frame) =>
+        this.#onFrame(namespace, frame),
+      );
       subscription.ready.catch(() => {});
       this.#subscriptions.push(subscription);
       return true;
@@ -172,8 +188,9 @@ export class Attempt {
     }
     const channelBinding = this.#handshake.handshakeHash;
     const { send, receive } = this.#handshake.split();
+    const r = this.#init.secrets.r.slice();
     this.close();
     const secrets = { sendKey: send, receiveKey: receive, channelBinding, seed: payload.seed };
-    this.#init.onAccepted({ secrets, r: this.#r, hello: payload.hello, namespace });
+    this.#init.onAccepted({ secrets, r, hello: payload.hello, namespace });
   }
 }

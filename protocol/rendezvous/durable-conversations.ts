@@ -27,25 +27,25 @@ export function durableInit(
 }
 
 /**
- * Takes up what an earlier run of the publication left; also what is over, while it holds messages not taken. Where
- * responders have to prove themselves, they have to again, as soon as they are heard.
+ * What an earlier run of the publication left, as of this moment: also what is over, while it holds messages not taken.
+ * @returns what takes it up. Where responders have to prove themselves, they have to again, as soon as they are heard
  */
-export function takeUp(
+export function earlier(
   surroundings: ResumeInit & { readonly store: Store },
-  { signer, allow }: { readonly signer?: Signer; readonly allow?: TrustPolicy },
   origin: string,
-  door: Doorkeeper,
-): void {
+): (options: { readonly signer?: Signer; readonly allow?: TrustPolicy }, door: Doorkeeper) => void {
   const { store } = surroundings;
-  const init = { ...surroundings, ...(signer && { signer }), ...(allow && { expected: { policy: allow } }) };
-  for (const stored of storedConversations(store)) {
-    if (stored.origin !== origin) continue;
-    const conversation = openStoredConversation(store, stored.handle, init);
-    door.accepted(conversation);
-    const off = conversation.onState((state) => {
-      if (state !== 'open') return;
-      off();
-      door.heard(conversation);
-    });
-  }
+  const handles = storedConversations(store).filter((stored) => stored.origin === origin);
+  return ({ signer, allow }, door) => {
+    const init = { ...surroundings, ...(signer && { signer }), ...(allow && { expected: { policy: allow } }) };
+    for (const { handle } of handles) {
+      const conversation = openStoredConversation(store, handle, init);
+      door.accepted(conversation);
+      const off = conversation.onState((state) => {
+        if (state !== 'open') return;
+        off();
+        door.heard(conversation);
+      });
+    }
+  };
 }

@@ -8,7 +8,7 @@ import { PREKEYS_PER_INBOX } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import type { Clock, Random } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
-import type { Namespace, Subscription } from '../namespace/port.js';
+import { leave, type Namespace, type Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
 import type { X25519KeyPair } from '../primitives/api.js';
 import { ABILITY_RDV1, bodyHash } from '../record/body.js';
@@ -131,8 +131,12 @@ export class Inbox {
     this.#subscriptions.push(subscription);
   }
 
-  close(): void {
-    for (const subscription of this.#subscriptions) subscription.close();
+  /** @param away for a while: responses may wait where the namespace keeps a session */
+  close(away = false): void {
+    for (const subscription of this.#subscriptions) {
+      if (away) leave(subscription);
+      else subscription.close();
+    }
     for (const prekey of this.#prekeys) prekey.keys.wipe();
     this.#prekeys.length = 0;
   }

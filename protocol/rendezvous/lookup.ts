@@ -32,6 +32,24 @@ export interface Candidate {
   readonly plainBody: Uint8Array;
   /** 32 bytes. */
   readonly hash: Uint8Array;
+  /** Unix milliseconds at which it was asked, if that was before: what vouched for it then counts. */
+  readonly askedAt?: number;
+}
+
+/** @param encoded the body of `record` @throws DecodeError */
+export function candidateOf(keys: EpochValues, record: RecordEnvelope, encoded: Uint8Array): Candidate {
+  const body = decodeBody(encoded);
+  return { keys, record, body, plainBody: bodyWithoutEvidence(encoded), hash: bodyHash(encoded) };
+}
+
+/** Names the publication of an epoch. */
+export function ownerOf({ keys, record }: Candidate): string {
+  return `${keys.epoch} ${toHex(record.owner)}`;
+}
+
+/** Names what is answered there. */
+export function bodyOf(candidate: Candidate): string {
+  return `${ownerOf(candidate)} ${toHex(candidate.hash)}`;
 }
 
 export interface LookupInit {
@@ -155,11 +173,8 @@ export class Lookup {
         return undefined;
       }
       if (!known && found.size >= PUBLISHERS_MAX) return undefined;
-      const encoded = openRecord(record, keys.recordKey);
-      const body = decodeBody(encoded);
-      if (!body.abilities.includes(ABILITY_RDV1)) return undefined;
-      const plainBody = bodyWithoutEvidence(encoded);
-      const candidate = { keys, record, body, plainBody, hash: bodyHash(encoded) };
+      const candidate = candidateOf(keys, record, openRecord(record, keys.recordKey));
+      if (!candidate.body.abilities.includes(ABILITY_RDV1)) return undefined;
       found.set(owner, candidate);
       return candidate;
     } catch {

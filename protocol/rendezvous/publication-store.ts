@@ -174,13 +174,19 @@ export class PublicationStore {
     return this.#write(`accepted/${hash}`, items);
   }
 
-  /** Deletes an epoch with its record and prekeys, and what was accepted under those. */
+  /** Deletes an epoch with its record and prekeys. */
   forgetEpoch(epoch: number): StoreWrite[] {
     const prekeys = this.prekeys().filter((prekey) => prekey.epoch === epoch);
-    const names = new Set(prekeys.map((prekey) => prekey.name));
-    const keys = [`record/${epoch}`, ...prekeys.map((prekey) => `prekey/${prekey.name}`)];
-    for (const { hash, prekey } of this.acceptances()) if (names.has(prekey)) keys.push(`accepted/${hash}`);
-    return keys.map((key) => ({ key: this.#prefix + key, value: null }));
+    return [`record/${epoch}`, ...prekeys.map((prekey) => `prekey/${prekey.name}`)].map((key) => this.#gone(key));
+  }
+
+  /** @param hashes of acceptances */
+  forgetAccepted(hashes: readonly string[]): StoreWrite[] {
+    return hashes.map((hash) => this.#gone(`accepted/${hash}`));
+  }
+
+  #gone(name: string): StoreWrite {
+    return { key: this.#prefix + name, value: null };
   }
 
   #write(name: string, items: readonly [number, CborValue][]): StoreWrite {

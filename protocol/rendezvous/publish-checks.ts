@@ -1,7 +1,7 @@
 /** What `publish()` refuses before anything is stored. */
 
 import { equalBytes } from '../core/bytes.js';
-import { KEY_BYTES } from '../core/constants.js';
+import { AHEAD_EPOCHS_MAX, KEY_BYTES } from '../core/constants.js';
 import { InvalidArgumentError } from '../core/errors.js';
 import type { Clock } from '../core/ports.js';
 import type { Signer, TrustPolicy } from '../identity/api.js';
@@ -18,6 +18,7 @@ interface Checked {
   readonly lifecycle?: Lifecycle;
   readonly ttlSeconds?: number;
   readonly maxWaiting?: number;
+  readonly aheadEpochs?: number;
   readonly metadata?: Metadata;
   readonly hello?: Uint8Array;
   readonly handle?: string;
@@ -27,10 +28,13 @@ interface Checked {
 
 /** @param fingerprint of an identity tag @throws InvalidArgumentError naming what is wrong */
 export function checkPublish(options: Checked, namespaces: number, fingerprint: Uint8Array | undefined): void {
-  const { lifecycle, ttlSeconds, maxWaiting, hello, handle, metadata } = options;
+  const { lifecycle, ttlSeconds, maxWaiting, aheadEpochs = 0, hello, handle, metadata } = options;
   if (typeof lifecycle === 'object') assertCount('limit', lifecycle.limit);
   if (ttlSeconds !== undefined) assertCount('ttlSeconds', ttlSeconds);
   if (maxWaiting !== undefined) assertCount('maxWaiting', maxWaiting);
+  if (!(Number.isInteger(aheadEpochs) && aheadEpochs >= 0 && aheadEpochs <= AHEAD_EPOCHS_MAX)) {
+    throw new InvalidArgumentError(`"aheadEpochs" expected 0 to ${AHEAD_EPOCHS_MAX}`);
+  }
   assertHello(hello);
   if (handle !== undefined && !/^[0-9a-f]{32}$/.test(handle)) {
     throw new InvalidArgumentError('"handle" expected 32 hexadecimal digits');

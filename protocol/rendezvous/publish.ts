@@ -17,7 +17,7 @@ import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
 import { Bodies } from './bodies.js';
 import { Doorkeeper } from './doorkeeper.js';
-import { type DurableOptions, durableInit, takeUp } from './durable-conversations.js';
+import { type DurableOptions, durableInit, earlier } from './durable-conversations.js';
 import { Inbox, type InboxCounts, ResponseLimits, type Verified } from './inbox.js';
 import type { KeeperEvent } from './keeper-init.js';
 import { PublicationLife } from './life.js';
@@ -37,6 +37,11 @@ export interface PublishOptions {
   readonly durable?: boolean | DurableOptions;
   /** Seconds from now after which the publication ends; default never. */
   readonly ttlSeconds?: number;
+  /**
+   * Epochs (days) beyond the current one whose records are always out, 0 to 7; default 0. For a publisher that sleeps: responses wait
+   * where its namespaces keep its subscriptions, 24 h at most each. Prekeys live so much longer (SPEC §3).
+   */
+  readonly aheadEpochs?: number;
   /** ≤ 512 bytes encoded; readable for whoever knows the tag. */
   readonly metadata?: Metadata;
   /** Said to every accepted responder inside the handshake; ≤ 512 bytes. */
@@ -198,6 +203,7 @@ class OpenPublication implements Publication {
       store,
       namespaces,
       expiry,
+      aheadEpochs: options.aheadEpochs ?? 0,
       ownerSeed: state.ownerSeed,
       bridge: reach === 'radio' ? 'none' : (options.bridge ?? 'trusted'),
       bodies: new Bodies({ ...options, lifecycle, reach, clock, binding: tag.evidenceBinding }),
@@ -212,7 +218,7 @@ class OpenPublication implements Publication {
           again: (hash, namespace, tryNumber) => this.#again(hash, namespace, tryNumber),
           onVerified: (verified, namespace) => this.#onVerified(verified, namespace),
         }),
-      onPrekeyGone: (prekey) => this.#acceptance.forgetPrekey(prekey),
+      accepted: this.#acceptance,
       onEvent: (event) => this.#emit(event),
       onConsumed: () => this.#life.foundConsumed(),
     });
@@ -228,9 +234,12 @@ class OpenPublication implements Publication {
 
   /** Takes up the life where the store left it with its records, then the replies that may not have arrived. */
   async open(): Promise<void> {
+    // Who waited in a namespace's session is accepted while this opens, and is no matter of an earlier run.
+    const unconfirmed = this.#acceptance.unconfirmed();
+    const takeUp = this.#resumed && this.#options.durable && earlier(this.#surroundings, this.handle);
     await this.#life.open();
-    if (this.#resumed && this.#options.durable) takeUp(this.#surroundings, this.#options, this.handle, this.#door);
-    if (this.#resumed) for (const [hash, reply] of this.#acceptance.unconfirmed()) this.#resume(hash, reply);
+    if (takeUp) takeUp(this.#options, this.#door);
+    for (const [hash, reply] of unconfirmed) this.#resume(hash, reply);
   }
 
   get status(): PublicationStatus {

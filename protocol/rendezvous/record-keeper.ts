@@ -1,6 +1,5 @@
 /**
- * Keeps a publication's records in its namespaces (SPEC §2, §3): one per epoch, the next epoch's from a random
- * moment before the change; restores what an unchecked namespace lost; replaces all by tombstones. Owns the epochs'
+ * Keeps a publication's records in its namespaces (SPEC §2, §3): one per epoch that is due (`due-epochs.ts`); restores what an unchecked namespace lost; replaces all by tombstones. Owns the epochs'
  * inboxes and prekeys. What a response leads to is not decided here.
  */
 import { equalBytes, toHex, wipe } from '../core/bytes.js';
@@ -13,11 +12,11 @@ import type { Namespace, RecordListener, Watch } from '../namespace/port.js';
 import { openRecord } from '../record/body.js';
 import { decodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
 import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
-import { type EpochValues, epochOf } from '../tag/derived.js';
+import type { EpochValues } from '../tag/derived.js';
+import { DueEpochs } from './due-epochs.js';
 import { epochRecord, epochTombstone } from './epoch-record.js';
 import type { Inbox } from './inbox.js';
 import type { KeeperInit } from './keeper-init.js';
-import { LeadMoment } from './lead-moment.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
 import type { StoredPrekey } from './publication-store.js';
 import { Restorer } from './restorer.js';
@@ -51,7 +50,7 @@ export class RecordKeeper {
   readonly #others = new Set<string>();
   readonly #announced = new Set<number>();
   readonly #checks: TokenBucket;
-  readonly #lead: LeadMoment;
+  readonly #dueEpochs: DueEpochs;
   /** Unix seconds; 0 is never. */
   #expiry: number;
   #publishing = false;
@@ -65,7 +64,7 @@ export class RecordKeeper {
     this.#init = init;
     this.#expiry = init.expiry;
     this.#checks = new TokenBucket(init.clock, CHECK_RATE);
-    this.#lead = new LeadMoment(init.random);
+    this.#dueEpochs = new DueEpochs(init.random, init.aheadEpochs);
   }
 
   /**
@@ -81,7 +80,7 @@ export class RecordKeeper {
       epoch.maxNotAfter = stored.maxNotAfter;
     }
     for (const prekey of prekeys) this.#adopt(this.#epoch(prekey.epoch), prekey);
-    const due = publishing ? this.#due(this.#seconds()) : [];
+    const due = publishing ? this.#dueEpochs.at(this.#seconds(), this.#expiry) : [];
     for (const [number, epoch] of this.#epochs) {
       this.#attach(epoch);
       if (!due.includes(number)) this.#announce(epoch);
@@ -122,7 +121,7 @@ export class RecordKeeper {
       await withDeadline(this.#init.clock, LAST_WORDS_MS, 'too slow', out).catch(() => {});
     }
     this.#aborter.abort();
-    for (const epoch of this.#epochs.values()) this.#release(epoch);
+    for (const epoch of this.#epochs.values()) this.#release(epoch, true);
     this.#epochs.clear();
   }
 
@@ -152,8 +151,10 @@ export class RecordKeeper {
       for (const [number, epoch] of this.#epochs) {
         if (epoch.maxNotAfter + QUEUE_TTL_SECONDS <= now) await this.#forget(number, epoch);
       }
-      if (this.#publishing) for (const number of this.#due(now)) await this.#publishIn(number);
-      else if (this.#takenBack) await this.#takeBack(now, this.#takenBack);
+      await this.#forgetAccepted();
+      if (this.#publishing) {
+        for (const number of this.#dueEpochs.at(now, this.#expiry)) await this.#publishIn(number);
+      } else if (this.#takenBack) await this.#takeBack(now, this.#takenBack);
       this.#schedule(now, LOOK_AGAIN_SECONDS);
     });
   }
@@ -166,18 +167,11 @@ export class RecordKeeper {
     for (const epoch of live) this.#announce(epoch);
   }
 
-  #due(now: number): number[] {
-    if (this.#expiry !== 0 && this.#expiry <= now) return [];
-    const current = epochOf(now);
-    return now >= this.#lead.in(current) ? [current, current + 1] : [current];
-  }
-
   /** The next turn: when something is due, or in `most` seconds, for the clock may have been set meanwhile. */
   #schedule(now: number, most: number): void {
     this.#timer?.cancel();
     if (this.#aborter.signal.aborted) return;
-    const nextEpoch = (epochOf(now) + 1) * EPOCH_SECONDS;
-    const moments = [now + most, this.#lead.in(epochOf(now)), nextEpoch];
+    const moments = [now + most, this.#dueEpochs.changeAfter(now)];
     for (const epoch of this.#epochs.values()) moments.push(epoch.maxNotAfter + QUEUE_TTL_SECONDS);
     const next = Math.min(...moments.filter((moment) => moment > now));
     this.#timer = this.#init.clock.schedule((next - now) * 1000, () => {
@@ -369,15 +363,23 @@ export class RecordKeeper {
 
   async #forget(number: number, epoch: Epoch): Promise<void> {
     await this.#init.store.commit(this.#init.store.forgetEpoch(number));
-    for (const { name } of epoch.prekeys) this.#init.onPrekeyGone(name);
     this.#release(epoch);
     this.#epochs.delete(number);
     this.#announced.delete(number);
   }
 
-  #release(epoch: Epoch): void {
+  async #forgetAccepted(): Promise<void> {
+    const { store, accepted } = this.#init;
+    const prekeys = [...this.#epochs.values()].flatMap((epoch) => epoch.prekeys.map(({ name }) => name));
+    const over = accepted.over(new Set(prekeys));
+    if (over.length === 0) return;
+    await store.commit(store.forgetAccepted(over));
+    accepted.forget(over);
+  }
+
+  #release(epoch: Epoch, away = false): void {
     epoch.restorer.close();
-    epoch.inbox.close();
+    epoch.inbox.close(away);
     for (const watch of epoch.watches) watch.close();
     for (const { secret } of epoch.prekeys) wipe(secret);
     epoch.keys.wipe();

@@ -1,13 +1,11 @@
 /**
  * `respond()`: finds who published a tag and opens a conversation with them (SPEC §2 to §5). The second of the two
- * calls that an application needs. Finding is `lookup.ts`, one response is `attempt.ts`; here is decided who is
- * asked, when the next one is, and what a refusal or silence means.
+ * calls that an application needs. Finding is `lookup.ts`, responding `attempts.ts`; here is decided who is asked,
+ * when the next one is, and what a refusal or silence means.
  */
 import type { Conversation, ConversationInit } from '../conversation/api.js';
 import { openConversation } from '../conversation/open.js';
-import { toHex } from '../core/bytes.js';
 import {
-  AuthenticationError,
   CanceledError,
   InvalidArgumentError,
   RdvError,
@@ -26,8 +24,9 @@ import type { Namespace } from '../namespace/port.js';
 import type { LifecycleKind, Metadata } from '../record/body.js';
 import type { TombstoneReason } from '../record/tombstone.js';
 import type { TagSecret } from '../tag/derived.js';
-import { type AcceptedReply, Attempt } from './attempt.js';
-import { type Candidate, Lookup } from './lookup.js';
+import type { AcceptedReply } from './attempt.js';
+import { Attempts } from './attempts.js';
+import { bodyOf, type Candidate, Lookup, ownerOf } from './lookup.js';
 import { assertHello } from './messages.js';
 import type { OpenConversation } from './publish.js';
 import { Vetting } from './vetting.js';
@@ -70,7 +69,10 @@ export interface RespondOptions {
   readonly anonymousFirst?: boolean;
   /** What the conversation proves when the publisher asks who this is. */
   readonly signer?: Signer;
-  /** Keeps the conversation in a store (SPEC §7.7), from before its first frame. */
+  /**
+   * Keeps the conversation in a store (SPEC §7.7), from before its first frame, and until then the response itself (§4): one that
+   * was not answered is gone on with by the next `respond()` to the tag that brings the same store.
+   */
   readonly durable?: ConversationInit['durable'];
   readonly onFound?: (found: Found) => void;
   readonly signal?: AbortSignal;
@@ -116,12 +118,13 @@ class Responder {
   readonly #expected: Expectation;
   /** Whether only a proven identity is spoken to. */
   readonly #demanding: boolean;
-  readonly #attempts = new Set<Attempt>();
+  readonly #attempts: Attempts;
   /** Record bodies asked so far, and when the last was. */
   readonly #tried = new Set<string>();
   readonly #triedOwners = new Set<string>();
   readonly #timers = new Set<Timer>();
   #triedAt = 0;
+  #told = false;
   #collecting: Timer | undefined;
   #next: Timer | undefined;
   #refusal: RefusalReason | undefined;
@@ -135,6 +138,15 @@ class Responder {
     this.#surroundings = surroundings;
     const { fingerprint, evidenceBinding: binding } = tag;
     const { clock } = surroundings;
+    this.#attempts = new Attempts({
+      ...surroundings,
+      tag,
+      hello: options.hello,
+      durable: options.durable,
+      onAccepted: (reply, trust) => this.#onAccepted(reply, trust),
+      onRefused: (reason) => this.#onRefused(reason),
+      onFailed: (error) => this.#fail(error),
+    });
     this.#expected = { ...(fingerprint && { fingerprint }), ...(options.trust && { policy: options.trust }) };
     this.#demanding = !options.anonymousFirst && (fingerprint !== undefined || namesSomebody(options.trust));
     this.#vetting = new Vetting({
@@ -149,7 +161,7 @@ class Responder {
       namespaces: surroundings.namespaces,
       clock,
       onCandidate: (candidate) => this.#settled || this.#vetting.add(candidate),
-      onAgain: (candidate) => this.#onAgain(candidate),
+      onAgain: (candidate) => this.#attempts.nudge(candidate),
       onGone: (reason) => this.#onGone(reason),
       onAnswered: () => this.#onAnswered(),
     });
@@ -166,13 +178,23 @@ class Responder {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#after(timeoutMs, () => this.#fail(this.#timeout()));
       if (noWait) this.#after(NO_WAIT_MS, () => this.#failIfNobody());
+      this.#goOn();
       this.#lookup.open();
     }).finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
+  /** Takes up what an earlier run left without an answer. */
+  #goOn(): void {
+    for (const candidate of this.#attempts.earlier()) {
+      this.#noteTried(candidate);
+      this.#vetting.add(candidate);
+    }
+  }
+
   /** Those that may be spoken to. */
   #candidates(): readonly Candidate[] {
-    return this.#lookup.candidates().filter((candidate) => this.#vetting.trust(candidate));
+    const found = this.#lookup.candidates();
+    return found.filter((candidate) => this.#vetting.trust(candidate) && this.#attempts.isOther(candidate));
   }
 
   /** Whether everything that is out there is known, and judged. */
@@ -181,7 +203,11 @@ class Responder {
   }
 
   #onJudged(candidate: Candidate, later: boolean): void {
-    if (this.#vetting.trust(candidate)) this.#onCandidate(candidate);
+    const trust = this.#vetting.trust(candidate);
+    if (candidate.askedAt !== undefined) {
+      if (!trust) this.#attempts.forget(candidate);
+      else if (!this.#settled) this.#ask(candidate, trust);
+    } else if (trust) this.#onCandidate(candidate);
     // The look-up waited for nothing else.
     if (later && this.#answered) this.#onAnswered();
   }
@@ -196,10 +222,6 @@ class Responder {
       return;
     }
     this.#collecting ??= this.#after(COLLECT_MS, () => this.#tryNext());
-  }
-
-  #onAgain(candidate: Candidate): void {
-    for (const attempt of this.#attempts) if (attempt.candidate === candidate) attempt.nudge();
   }
 
   #onGone(reason: TombstoneReason): void {
@@ -230,42 +252,25 @@ class Responder {
     const proven = untried.filter((each) => this.#vetting.trust(each)?.expected);
     const choice = proven.length > 0 ? proven : untried;
     const candidate = choice[randomBelow(this.#surroundings.random, choice.length)]!;
-    const trust = this.#vetting.trust(candidate)!;
-    if (this.#tried.size === 0) {
-      const { lifecycle, metadata } = candidate.body;
-      this.#options.onFound?.({ publishers: candidates.length, lifecycle, metadata, trust });
-    }
-    this.#tried.add(bodyOf(candidate));
-    this.#triedOwners.add(ownerOf(candidate));
-    this.#triedAt = this.#surroundings.clock.monotonic();
-    const attempt = this.#attempt(candidate, trust);
-    if (!attempt) return this.#tryNext();
-    this.#attempts.add(attempt);
-    attempt.start();
+    this.#noteTried(candidate);
+    if (!this.#ask(candidate, this.#vetting.trust(candidate)!)) return this.#tryNext();
     if (untried.length > 1) this.#scheduleNext(NEXT_OWNER_MS);
     return true;
   }
 
-  /** Undefined for a prekey of small order: nobody can be reached behind it. */
-  #attempt(candidate: Candidate, trust: TrustInfo): Attempt | undefined {
-    const { clock, random, log, namespaces } = this.#surroundings;
-    const { hello } = this.#options;
-    try {
-      const attempt: Attempt = new Attempt({
-        clock,
-        random,
-        log,
-        namespaces,
-        candidate,
-        ...(hello && { hello }),
-        onAccepted: (reply) => this.#onAccepted(attempt, reply, trust),
-        onRefused: (reason) => this.#onRefused(attempt, reason),
-      });
-      return attempt;
-    } catch (error) {
-      if (error instanceof AuthenticationError) return undefined;
-      throw error;
-    }
+  #noteTried(candidate: Candidate): void {
+    this.#tried.add(bodyOf(candidate));
+    this.#triedOwners.add(ownerOf(candidate));
+    this.#triedAt = this.#surroundings.clock.monotonic();
+  }
+
+  #ask(candidate: Candidate, trust: TrustInfo): boolean {
+    if (!this.#attempts.ask(candidate, trust)) return false;
+    if (this.#told) return true;
+    this.#told = true;
+    const { lifecycle, metadata } = candidate.body;
+    this.#options.onFound?.({ publishers: Math.max(1, this.#candidates().length), lifecycle, metadata, trust });
+    return true;
   }
 
   /** After `ms` of silence since the last was asked. */
@@ -275,16 +280,14 @@ class Responder {
     this.#next = this.#after(Math.max(0, ms - elapsed), () => this.#tryNext());
   }
 
-  #onRefused(attempt: Attempt, reason: RefusalReason): void {
-    this.#attempts.delete(attempt);
+  #onRefused(reason: RefusalReason): void {
     if (this.#settled) return;
     this.#refusal = reason;
     if (this.#tryNext() || this.#attempts.size > 0) return;
-    this.#fail(new RefusedError(reason, REFUSED[reason]));
+    this.#fail(new RefusedError(reason));
   }
 
-  #onAccepted(attempt: Attempt, reply: AcceptedReply, trust: TrustInfo): void {
-    this.#attempts.delete(attempt);
+  #onAccepted(reply: AcceptedReply, trust: TrustInfo): void {
     let conversation: Conversation;
     try {
       conversation = this.#open(reply, trust);
@@ -297,13 +300,14 @@ class Responder {
       void conversation.close();
       return;
     }
-    this.#finish(true);
+    this.#finish(conversation);
     this.#resolve(conversation);
   }
 
   #open(reply: AcceptedReply, trust: TrustInfo): Conversation {
     const { clock, random, log, namespaces } = this.#surroundings;
-    const { signer, durable } = this.#options;
+    const { signer } = this.#options;
+    const durable = this.#settled ? undefined : this.#attempts.durable();
     return (this.#surroundings.openConversation ?? openConversation)({
       clock,
       random,
@@ -315,7 +319,7 @@ class Responder {
       trust,
       expected: this.#expected,
       ...(signer && { signer }),
-      ...(durable && !this.#settled && { durable }),
+      ...(durable && { durable }),
       preferred: reply.namespace,
       ...(reply.hello && { hello: reply.hello }),
     });
@@ -323,14 +327,14 @@ class Responder {
 
   #fail(error: RdvError): void {
     if (this.#settled) return;
-    this.#finish(false);
+    this.#finish(undefined);
     this.#reject(error);
   }
 
   #failIfNobody(): void {
     if (this.#tried.size > 0 || this.#vetting.pending || this.#candidates().length > 0) return;
     if (this.#vetting.failure) this.#fail(this.#vetting.failure);
-    else if (this.#usedUp && !this.#options.noWait) this.#fail(new RefusedError('consumed', REFUSED.consumed));
+    else if (this.#usedUp && !this.#options.noWait) this.#fail(new RefusedError('consumed'));
     else {
       const why = 'nobody has published this tag here: check its spelling, or wait for them';
       this.#fail(new RdvError('not-published', why));
@@ -339,9 +343,9 @@ class Responder {
 
   #timeout(): RdvError {
     if (this.#tried.size === 0 && this.#demanding && this.#vetting.failure) return this.#vetting.failure;
-    if (this.#refusal) return new RefusedError(this.#refusal, REFUSED[this.#refusal]);
+    if (this.#refusal) return new RefusedError(this.#refusal);
     // Asked, and used up by somebody else before the answer; whoever could have said so is gone.
-    if (this.#usedUp && this.#candidates().length === 0) return new RefusedError('consumed', REFUSED.consumed);
+    if (this.#usedUp && this.#candidates().length === 0) return new RefusedError('consumed');
     return new TimeoutError(
       this.#tried.size === 0
         ? 'nobody published this tag in time: check its spelling and the namespaces'
@@ -349,25 +353,14 @@ class Responder {
     );
   }
 
-  #finish(won: boolean): void {
+  #finish(won: Conversation | undefined): void {
     this.#settled = true;
     this.#collecting?.cancel();
     this.#next?.cancel();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#lookup.close();
-    const late = [...this.#attempts];
-    const forget = (): void => {
-      for (const attempt of late) attempt.close();
-      this.#lookup.wipe();
-    };
-    if (!won || late.length === 0) {
-      forget();
-      return;
-    }
-    // Whoever else was asked may still accept, and is then told that nobody comes.
-    for (const attempt of late) attempt.quieten();
-    this.#surroundings.clock.schedule(DEFAULT_TIMEOUT_MS, forget);
+    this.#attempts.settle(won, DEFAULT_TIMEOUT_MS, () => this.#lookup.wipe());
   }
 
   #after(ms: number, run: () => void): Timer {
@@ -378,20 +371,4 @@ class Responder {
     this.#timers.add(timer);
     return timer;
   }
-}
-
-const REFUSED: Readonly<Record<RefusalReason, string>> = {
-  consumed: 'this tag was good for one response, and somebody has used it: ask for a new one',
-  full: 'this publication takes no more responses',
-  expired: 'this publication is over',
-  busy: 'the publisher is busy: try again in a minute',
-  policy: 'the publisher does not accept this response',
-};
-
-function ownerOf({ keys, record }: Candidate): string {
-  return `${keys.epoch} ${toHex(record.owner)}`;
-}
-
-function bodyOf(candidate: Candidate): string {
-  return `${ownerOf(candidate)} ${toHex(candidate.hash)}`;
 }

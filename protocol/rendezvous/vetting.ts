@@ -81,16 +81,17 @@ export class Vetting {
   /** What is known of a publisher that may be asked; undefined for one that may not, or not yet. */
   trust(candidate: Candidate): TrustInfo | undefined {
     const verdict = this.#judged.get(candidate);
-    const held = verdict && !(verdict instanceof IdentityError) && verdict.notAfter * 1000 > this.#init.clock.now();
+    const now = candidate.askedAt ?? this.#init.clock.now();
+    const held = verdict && !(verdict instanceof IdentityError) && verdict.notAfter * 1000 > now;
     if (held) return verdict.trust;
     return verdict && this.#init.anonymousFirst ? ANONYMOUS : undefined;
   }
 
-  async #judge({ body, plainBody, record }: Candidate): Promise<Vouched | IdentityError> {
+  async #judge({ body, plainBody, record, askedAt }: Candidate): Promise<Vouched | IdentityError> {
     const { expected, binding, clock } = this.#init;
     const subject = { binding, owner: record.owner, body: plainBody };
     try {
-      return await checkEvidence(body.evidence, subject, expected, clock.now());
+      return await checkEvidence(body.evidence, subject, expected, askedAt ?? clock.now());
     } catch (error) {
       if (error instanceof IdentityError) return error;
       return new IdentityError('malformed', "the publisher's evidence could not be checked", { cause: error });

@@ -3,10 +3,10 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { StoreWrite } from '@rdv/protocol/core/ports';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
-import { LeadMoment } from '@rdv/protocol/rendezvous/lead-moment';
+import { DueEpochs } from '@rdv/protocol/rendezvous/due-epochs';
 import { describe, expect, it } from 'vitest';
 import { testOwner, testRecord } from '../../contract/records.js';
-import { NOON_MS, Rig, random } from './rig.js';
+import { Rig, random } from './rig.js';
 
 const DAY_MS = 86_400_000;
 
@@ -117,11 +117,23 @@ describe('records', () => {
 });
 
 it('the moment before the change is another one every day, within its bounds', () => {
-  const moment = new LeadMoment(random);
-  const leads = Array.from({ length: 200 }, (_, epoch) => (epoch + 1) * 86_400 - moment.in(epoch));
+  const due = new DueEpochs(random, 0);
+  const leads = Array.from({ length: 200 }, (_, epoch) => (epoch + 1) * 86_400 - due.changeAfter(epoch * 86_400));
   expect(Math.min(...leads)).toBeGreaterThanOrEqual(600);
   expect(Math.max(...leads)).toBeLessThanOrEqual(3600);
   expect(new Set(leads).size).toBeGreaterThan(150);
-  expect(moment.in(199)).toBe(moment.in(199));
-  expect(NOON_MS % DAY_MS).toBe(DAY_MS / 2);
+  const change = 200 * 86_400;
+  const lead = due.changeAfter(199 * 86_400);
+  expect(due.changeAfter(lead - 1)).toBe(lead);
+  expect([due.at(lead - 1, 0), due.at(lead, 0), due.at(change, 0)]).toEqual([[199], [199, 200], [200]]);
+  expect(due.changeAfter(lead)).toBe(change);
+});
+
+it('seven epochs ahead, and none that begins after the end', () => {
+  const due = new DueEpochs(random, 7);
+  const noon = 100.5 * 86_400;
+  expect(due.at(noon, 0)).toEqual([100, 101, 102, 103, 104, 105, 106, 107]);
+  expect(due.at(due.changeAfter(noon), 0).at(-1)).toBe(108);
+  expect(due.at(noon, noon + 86_400)).toEqual([100, 101]);
+  expect(due.at(noon, noon)).toEqual([]);
 });
