@@ -4,10 +4,12 @@
  * the store, and publishing the same tag again takes it up.
  */
 import { readFileSync } from 'node:fs';
+import type { Conversation } from '@rdv/protocol/conversation/api';
 import { utf8 } from '@rdv/protocol/core/bytes';
-import { MESSAGE_MAX_BYTES } from '@rdv/protocol/core/constants';
+import { AHEAD_EPOCHS_MAX, MESSAGE_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
-import type { Lifecycle, NamespaceNote } from '../node/api.js';
+import type { Lifecycle, NamespaceNote, OpenPublication } from '../node/api.js';
+import { sessionFor } from '../node/broker-sessions.js';
 import { parseDuration } from '../node/config.js';
 import { execHandler } from '../node/handlers/exec.js';
 import type { Handler } from '../node/handlers/handler.js';
@@ -32,6 +34,7 @@ interface PublishOptions extends NamespaceOptions, IdentityOptions {
   readonly once?: boolean;
   readonly limit?: string;
   readonly ttl?: string;
+  readonly ahead?: string;
   readonly reply?: string;
   readonly exec?: string;
   readonly bridge: 'none' | 'trusted' | 'any';
@@ -51,6 +54,13 @@ function lifecycleOf(options: PublishOptions): Lifecycle {
   if (!Number.isInteger(limit) || limit < 1 || limit > 65_535)
     throw new InvalidArgumentError('--limit must be 1 to 65535');
   return { kind: 'limited', limit };
+}
+
+function aheadOf({ ahead }: PublishOptions): number {
+  const days = Number(ahead ?? 0);
+  if (!Number.isInteger(days) || days < 0 || days > AHEAD_EPOCHS_MAX)
+    throw new InvalidArgumentError(`--ahead must be 0 to ${AHEAD_EPOCHS_MAX} days`);
+  return days;
 }
 
 /** `@FILE` is the file's bytes, anything else the text itself. */
@@ -73,6 +83,30 @@ function handlerOf(options: PublishOptions): Handler | undefined {
   return undefined;
 }
 
+/** What would take it back leaves it where it is, with its durable conversations. */
+function leaving(publication: OpenPublication): OpenPublication {
+  const open = new Set<Conversation>();
+  const leave = async (): Promise<void> => {
+    await publication.close();
+    await Promise.all([...open].map((conversation) => conversation.durable?.suspend()));
+  };
+  async function* conversations(): AsyncGenerator<Conversation> {
+    for await (const conversation of publication.conversations) {
+      open.add(conversation);
+      void conversation.closed.then(() => open.delete(conversation));
+      yield conversation;
+    }
+  }
+  return {
+    get info() {
+      return publication.info;
+    },
+    conversations: conversations(),
+    unpublish: leave,
+    close: () => publication.close(),
+  };
+}
+
 async function publish(operand: string | undefined, given: PublishOptions): Promise<void> {
   const { argument, options: said } = operandAndNamespaces(operand, given);
   const out = outputOf(said);
@@ -86,8 +120,12 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
   const identity = await identityOf(options, out);
   if (said.history && !said.durable)
     throw new InvalidArgumentError('--history says more about --durable: give that, too');
+  const aheadEpochs = aheadOf(said);
   const interrupted = untilInterrupted();
-  const { api, running, others } = await openNodeApi(options, { store: true, namespaces: true });
+  const { api, running, others } = await openNodeApi(
+    { ...options, sessionSeconds: sessionFor(aheadEpochs) },
+    { store: true, namespaces: true },
+  );
   try {
     // Records reach a namespace when it is up: it is published once one has them.
     let announce: (() => void) | undefined;
@@ -98,12 +136,13 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
         announce?.();
       } else tellNamespace(out, note);
     };
-    const publication = await api.publish(
+    const opened = await api.publish(
       {
         tag,
         realm: options.realm,
         lifecycle,
         ttlSeconds,
+        aheadEpochs,
         namespaces: options.namespace,
         bridge: options.bridge,
         title: options.title,
@@ -116,6 +155,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
       interrupted.signal,
       onNamespace,
     );
+    const publication = aheadEpochs > 0 ? leaving(opened) : opened;
     const { info } = publication;
     if (info.state === 'inactive') {
       out.progress(
@@ -128,7 +168,7 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
       out.progress(
         'published',
         { handle: info.handle, namespaces: info.namespaces, throughNode: running },
-        `${info.state === 'inactive' ? 'served, but not shown,' : 'published'} as ${info.handle} on ${info.namespaces.join(', ')}${running ? ' (through the running node)' : ''}; Ctrl-C un-publishes`,
+        `${info.state === 'inactive' ? 'served, but not shown,' : 'published'} as ${info.handle} on ${info.namespaces.join(', ')}${running ? ' (through the running node)' : ''}; Ctrl-C ${aheadEpochs > 0 ? 'leaves it there' : 'un-publishes'}`,
       );
     if (isUp) announce();
     const stop = (): void => void publication.unpublish().catch(() => {});
@@ -137,7 +177,10 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
     if (handler) await serveAll(publication, handler, out, interrupted);
     else if (asPipe) await servePipe(publication, out, interrupted);
     else await serveTerminal(publication, out, interrupted);
-    if (interrupted.signal.aborted) out.progress('unpublished', { handle: info.handle }, 'un-published');
+    if (interrupted.signal.aborted && aheadEpochs > 0) {
+      const left = 'left where it is: publish the tag again to take it up, "rdv unpublish" takes it back';
+      out.progress('left', { handle: info.handle, days: aheadEpochs }, left);
+    } else if (interrupted.signal.aborted) out.progress('unpublished', { handle: info.handle }, 'un-published');
     else out.progress('over', { handle: info.handle }, 'the publication is over');
     await publication.close();
   } finally {
@@ -167,6 +210,10 @@ export function publishCommand(command: Command): Command {
     .option('--once', 'single-shot: the first response un-publishes')
     .option('--limit <n>', 'at most this many responses')
     .option('--ttl <duration>', 'un-publish after this long: seconds, or like 90s, 15m, 12h, 7d')
+    .option(
+      '--ahead <days>',
+      'for one that sleeps: have the records of so many days (1 to 7) out ahead of time, and the broker keep what comes; Ctrl-C leaves the publication out',
+    )
     .option('--reply <text|@file>', 'answer everybody with this text, or the bytes of a file, and end')
     .option('--exec <command>', 'run this program for each conversation, on its standard input and output')
     .addOption(

@@ -5,6 +5,7 @@
 import { systemRandom } from '@rdv/hardware/host/system';
 import { toHex, utf8 } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { parseDuration } from '../node/config.js';
 import type { Command } from './commander.js';
 import { converse } from './converse.js';
 import { type IdentityOptions, identityOf, trustOf, withIdentityOptions } from './identity-options.js';
@@ -32,7 +33,17 @@ interface RespondOptions extends NamespaceOptions, IdentityOptions {
   readonly verify?: boolean;
   readonly durable?: boolean;
   readonly history?: boolean;
+  readonly keepSession?: boolean | string;
   readonly title?: string;
+}
+
+/** Frames wait for a day; the subscriptions may outlast a weekend. */
+const SESSION = '3d';
+
+function keptSession({ keepSession, durable }: RespondOptions): { readonly sessionSeconds?: number } {
+  if (keepSession === undefined) return {};
+  if (!durable) throw new InvalidArgumentError('--keep-session says more about --durable: give that, too');
+  return { sessionSeconds: parseDuration(keepSession === true ? SESSION : String(keepSession)) };
 }
 
 async function respond(operand: string | undefined, given: RespondOptions): Promise<void> {
@@ -52,7 +63,11 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
   const durable = options.durable
     ? { handle: toHex(systemRandom(16)), title: options.title, history: options.history === true }
     : undefined;
-  const { api, others } = await openNodeApi(options, { store: durable !== undefined, namespaces: true });
+  const session = keptSession(options);
+  const { api, others } = await openNodeApi(
+    { ...options, ...session },
+    { store: durable !== undefined, namespaces: true },
+  );
   try {
     const started = performance.now();
     out.progress('looking', {}, 'looking for the publisher …');
@@ -87,6 +102,9 @@ async function respond(operand: string | undefined, given: RespondOptions): Prom
 const HELP = `
 As a pipe, the end of the input says that nothing more comes from here; the command ends when both ends have said so.
 
+With --durable a response that nobody answered in time is kept, and the same command goes on with it; with --keep-session,
+too, the publisher need never be there when you are.
+
 Examples:
   rdv respond "billboard on Rte. 101" -n mqtt://broker.example
   rdv respond --tag-file tag -n ble: --adapter hci0 -m "Which door is it?"
@@ -104,6 +122,10 @@ export function respondCommand(command: Command): Command {
     .option('--hello <text>', 'say this inside the handshake (≤ 512 bytes; not forward-secret)')
     .option('--durable', 'outlive this command: Ctrl-C puts the conversation aside, "rdv resume" goes on with it')
     .option('--history', 'with --durable: keep what is said, for "rdv history"')
+    .option(
+      '--keep-session [duration]',
+      `with --durable: have the broker keep what comes while this command is away, for so long (default ${SESSION})`,
+    )
     .option('--title <text>', 'with --durable: a name for "rdv conversations", which stays here')
     .option('-m, --message <text>', 'send this (repeat it for several), print the answers, and end', repeated)
     .addHelpText('after', HELP)

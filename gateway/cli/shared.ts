@@ -27,6 +27,8 @@ export interface NamespaceOptions extends TagOptions {
   readonly adapter?: string;
   readonly trustClock?: boolean;
   readonly gateway?: readonly string[];
+  /** Of brokers, for this command's node. */
+  readonly sessionSeconds?: number | undefined;
 }
 
 export function withCommonOptions(command: Command): Command {

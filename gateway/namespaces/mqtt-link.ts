@@ -105,7 +105,11 @@ export class MqttLink {
   /** Idempotent. */
   unsubscribe(subscription: LinkSubscription): void {
     if (!this.#forget(subscription)) return;
-    const { filter } = subscription;
+    this.drop(subscription.filter);
+  }
+
+  /** Takes a filter off the session that an earlier run left there, unless somebody has subscribed to it. */
+  drop(filter: string): void {
     if (this.#filters.has(filter) || !this.#connection) return;
     this.#queue.push({ kind: 'unsubscribe', filter });
     this.#pump();

@@ -51,6 +51,8 @@ export interface MqttNamespaceOptions extends Surroundings {
 const MAX_PACKET_BYTES: number = LINK_MESSAGE_MAX_BYTES + 1024;
 const NOTHING = new Uint8Array(0);
 const CLEAR_PATIENCE_MS = 2 ** 31 - 1;
+/** A queue of an earlier run that nobody takes up in this time is given back to the broker. */
+const UNCLAIMED_MS = 60_000;
 
 /** `place` is the owner for records. */
 type Heard = (payload: Uint8Array, place: Uint8Array) => void;
@@ -69,7 +71,10 @@ export class MqttNamespace implements Namespace {
   readonly #base: string;
   readonly #link: MqttLink;
   readonly #ledger: MqttLedger;
+  /** With a session: frames to queues of an earlier run, and to those that were left for a while. */
   readonly #unclaimed: UnclaimedFrames | undefined;
+  readonly #waiting: UnclaimedFrames;
+  readonly #left = new Map<string, () => void>();
   readonly #listeners = new Map<string, Set<Heard>>();
   readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #releases = new Set<() => void>();
@@ -83,7 +88,8 @@ export class MqttNamespace implements Namespace {
     this.#options = options;
     this.#base = target.base ?? DEFAULT_BASE;
     this.#ledger = new MqttLedger(options.store, random, `${this.name} ${this.#base}`);
-    this.#unclaimed = session && new UnclaimedFrames(clock);
+    this.#unclaimed = session && new UnclaimedFrames(clock, UNCLAIMED_MS);
+    this.#waiting = new UnclaimedFrames(clock, QUEUE_TTL_SECONDS * 1000);
     this.firstAttempt = new Promise((resolve, reject) => {
       this.#firstOver = (error) => (error ? reject(error) : resolve());
     });
@@ -181,8 +187,32 @@ export class MqttNamespace implements Namespace {
       if (!held) onRefused(new CanceledError());
     };
     const close = this.#listen({ filter, onHeld, onRefused }, hear, onEnd);
-    for (const frame of this.#unclaimed?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
-    return { ready, close };
+    this.#left.get(filter)?.();
+    this.#left.delete(filter);
+    for (const frames of [this.#waiting, this.#unclaimed]) {
+      for (const frame of frames?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
+    }
+    const leave = (): void => {
+      if (this.#unclaimed && this.#state !== 'closed') this.#hold(filter);
+      close();
+    };
+    return { ready, close, leave };
+  }
+
+  /** For the next who subscribes to the queue. */
+  #hold(filter: string): void {
+    const keep: Heard = (frame) => void this.#waiting.keep(filter, frame);
+    const nobody = (): void => {};
+    if (this.#left.has(filter) || this.#isFull) return;
+    this.#left.set(filter, this.#listen({ filter, onHeld: nobody, onRefused: nobody }, keep, nobody));
+  }
+
+  get #most(): number {
+    return this.#options.maxSubscriptions ?? 65_536;
+  }
+
+  get #isFull(): boolean {
+    return this.#releases.size >= this.#most;
   }
 
   async send(queue: Uint8Array, frame: Uint8Array): Promise<void> {
@@ -214,8 +244,7 @@ export class MqttNamespace implements Namespace {
       onEnd();
       return () => {};
     }
-    const most = this.#options.maxSubscriptions ?? 65_536;
-    if (this.#releases.size >= most) throw new RdvError('quota', `more than ${most} subscriptions: close some first`);
+    if (this.#isFull) throw new RdvError('quota', `more than ${this.#most} subscriptions: close some first`);
     const { filter } = subscription;
     const listeners = this.#listeners.get(filter) ?? new Set();
     listeners.add(hear);
@@ -241,10 +270,11 @@ export class MqttNamespace implements Namespace {
     const listeners = this.#listeners.get(parsed.filter);
     if (parsed.kind === 'queue') {
       if (payload.length === 0 || payload.length > this.maxFrameBytes) return;
-      if (!listeners) this.#unclaimed?.keep(topic, payload);
+      if (!listeners) for (const filter of this.#unclaimed?.keep(topic, payload) ?? []) this.#link.drop(filter);
       for (const hear of [...(listeners ?? [])]) hear(payload.slice(), parsed.queue);
       return;
     }
+    if (!listeners && this.#unclaimed) this.#link.drop(parsed.filter);
     const record = this.#isRecordAt(parsed.id, parsed.owner, payload) ? payload : NOTHING;
     for (const hear of [...(listeners ?? [])]) hear(record.slice(), parsed.owner);
   }

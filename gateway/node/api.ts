@@ -24,6 +24,8 @@ export interface PublishRequest {
   readonly lifecycle: Lifecycle;
   /** Un-published after this many seconds; undefined: until told. */
   readonly ttlSeconds?: number | undefined;
+  /** Days whose records are out ahead of time, 0 to 7: for a node that sleeps. */
+  readonly aheadEpochs?: number | undefined;
   /** Namespace URLs; undefined: the node's own. */
   readonly namespaces?: readonly string[] | undefined;
   readonly bridge?: BridgePolicy | undefined;

@@ -2,6 +2,7 @@
  * What may stand in a node's configuration file, and what it means. Validation lists every fault at once, each
  * with its path; unknown keys are faults, because a misspelt one would silently do nothing.
  */
+import { AHEAD_EPOCHS_MAX } from '@rdv/protocol/core/constants';
 import { RdvError } from '@rdv/protocol/core/errors';
 // valibot: small schema validation with typed results, no dependencies
 import * as v from 'valibot';
@@ -16,6 +17,8 @@ export interface PublicationConfig {
   readonly lifecycle: 'unlimited' | 'single' | { readonly limit: number };
   /** Seconds. */
   readonly ttl?: number | undefined;
+  /** Days whose records are out ahead of time: for a node that sleeps. */
+  readonly ahead?: number | undefined;
   readonly namespaces?: readonly string[] | undefined;
   readonly bridge?: 'none' | 'trusted' | 'any' | undefined;
   /** Whether the beacon carries it on the air; default: not single-shots that have another namespace. */
@@ -45,6 +48,8 @@ export interface NodeConfig {
   readonly version: 1;
   readonly state?: string | undefined;
   readonly namespaces: readonly string[];
+  /** Seconds that brokers keep what comes while this node is away; default: where something is `ahead`, two days more than that. */
+  readonly 'keep-session'?: number | undefined;
   readonly roles: {
     readonly beacon?:
       | {
@@ -115,6 +120,14 @@ const publication = v.strictObject({
     'unlimited',
   ),
   ttl: v.optional(duration),
+  ahead: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(0),
+      v.maxValue(AHEAD_EPOCHS_MAX, `must be 0 to ${AHEAD_EPOCHS_MAX} days`),
+    ),
+  ),
   namespaces: v.optional(v.pipe(v.array(url), v.minLength(1))),
   bridge: v.optional(v.picklist(['none', 'trusted', 'any'])),
   advertise: v.optional(v.boolean()),
@@ -135,6 +148,7 @@ const schema = v.strictObject({
   version: v.literal(1, 'must be 1'),
   state: v.optional(text),
   namespaces: v.optional(v.array(url), []),
+  'keep-session': v.optional(duration),
   roles: v.optional(
     v.strictObject({
       beacon: v.optional(

@@ -23,6 +23,8 @@ export interface LocalNodeOptions {
   readonly json?: boolean;
   /** Node keys (hex) of trusted gateways. */
   readonly gateway?: readonly string[];
+  /** Seconds that brokers keep what comes while this process is away. */
+  readonly sessionSeconds?: number | undefined;
 }
 
 /** A node, and the other commands that work through it: they lose it when it closes. */
@@ -63,6 +65,7 @@ export async function openLocalNode(
     nodeKey: undefined,
     namespaces: options.namespace ?? [],
     adapter: options.adapter,
+    sessionSeconds: options.sessionSeconds,
     beacon: { adapter: options.adapter, intervalMs: 200, trustedKeys, slots: 4 },
     gateway: undefined,
   });

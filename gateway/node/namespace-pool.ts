@@ -6,7 +6,9 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
 import { openMqttNamespace } from '../namespaces/mqtt.js';
+import type { MqttTarget } from '../namespaces/mqtt-target.js';
 import { parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
+import { BrokerSessions } from './broker-sessions.js';
 
 /** How a node reaches `ble:`: as the beacon itself, or as somebody who comes to one. */
 export interface BleNamespaces {
@@ -18,30 +20,36 @@ export interface BleNamespaces {
 export class NamespacePool {
   readonly #open = new Map<string, Promise<Namespace>>();
   readonly #ports: Surroundings;
-  readonly #store: Store | undefined;
+  readonly #store: Store;
   readonly #ble: BleNamespaces;
+  readonly #sessions: BrokerSessions;
+  readonly #sessionSeconds: number | undefined;
 
-  constructor(ports: Surroundings, store: Store | undefined, ble: BleNamespaces) {
+  /** @param sessionSeconds how long brokers keep what comes while this node is away; undefined: not at all, unless they do already */
+  constructor(ports: Surroundings, store: Store, ble: BleNamespaces, sessionSeconds: number | undefined) {
     this.#ports = ports;
     this.#store = store;
     this.#ble = ble;
+    this.#sessions = new BrokerSessions({ ...ports, store });
+    this.#sessionSeconds = sessionSeconds;
   }
 
   /** @throws InvalidArgumentError for a URL nobody understands */
-  async get(url: string, use: 'publish' | 'respond'): Promise<Namespace> {
+  async get(url: string, use: 'publish' | 'respond' | 'bridge'): Promise<Namespace> {
     const spec = parseNamespaceUrl(url);
-    if (spec.kind === 'ble') return use === 'publish' ? this.#ble.forPublisher() : this.#ble.forResponder();
+    if (spec.kind === 'ble') return use === 'respond' ? this.#ble.forResponder() : this.#ble.forPublisher();
     const known = this.#open.get(url);
     if (known) return known;
-    const opening = openMqttNamespace({
-      ...this.#ports,
-      log: this.#ports.log.scope('mqtt'),
-      target: spec.target,
-      ...(this.#store ? { store: this.#store } : {}),
-    });
+    const opening = this.#openMqtt(url, spec.target, use !== 'bridge');
     this.#open.set(url, opening);
     opening.catch(() => this.#open.delete(url));
     return opening;
+  }
+
+  async #openMqtt(url: string, target: MqttTarget, mayKeep: boolean): Promise<Namespace> {
+    const session = mayKeep ? await this.#sessions.take(withoutSecrets(url), this.#sessionSeconds) : undefined;
+    const log = this.#ports.log.scope('mqtt');
+    return openMqttNamespace({ ...this.#ports, log, target, store: this.#store, ...(session && { session }) });
   }
 
   async all(urls: readonly string[], use: 'publish' | 'respond'): Promise<Namespace[]> {

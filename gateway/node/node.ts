@@ -55,6 +55,8 @@ export interface NodeOptions {
   readonly namespaces: readonly string[];
   /** Adapter for whatever needs a radio and has no role of its own. */
   readonly adapter: string | undefined;
+  /** How long brokers keep what comes while this node is away (SPEC §10), seconds. */
+  readonly sessionSeconds?: number | undefined;
   readonly beacon: {
     readonly adapter: string | undefined;
     readonly intervalMs: number;
@@ -89,10 +91,11 @@ export class Node implements NodeApi {
     this.#options = options;
     this.#startedAt = ports.clock.monotonic();
     this.#radios = new Radios(ports, beacon.slots);
-    this.#pool = new NamespacePool(ports, store, {
+    const ble = {
       forPublisher: async () => (await this.startBeacon()).namespace,
       forResponder: () => this.#bleNamespace(),
-    });
+    };
+    this.#pool = new NamespacePool(ports, store, ble, options.sessionSeconds);
     this.#conversations = new Conversations({
       ports,
       store,
@@ -156,7 +159,7 @@ export class Node implements NodeApi {
     const { ports, nodeKey, gateway } = this.#options;
     if (!gateway || !nodeKey) throw new RdvError('config', 'a gateway needs an adapter, a namespace and a node key');
     const radio = await this.#radios.get(gateway.adapter);
-    const far = await this.#pool.get(gateway.namespace, 'publish');
+    const far = await this.#pool.get(gateway.namespace, 'bridge');
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
   }
 

@@ -90,6 +90,7 @@ async function plan(entry: PublicationConfig, config: NodeConfig): Promise<Plann
       realm: entry.realm,
       lifecycle: lifecycleOf(entry.lifecycle),
       ttlSeconds: entry.ttl,
+      aheadEpochs: entry.ahead,
       namespaces: entry.namespaces,
       bridge: entry.bridge,
       title: entry.title,

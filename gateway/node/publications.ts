@@ -124,6 +124,7 @@ export class Publications {
         {
           lifecycle: asOption(request.lifecycle),
           ...(request.ttlSeconds === undefined ? {} : { ttlSeconds: request.ttlSeconds }),
+          ...(request.aheadEpochs === undefined ? {} : { aheadEpochs: request.aheadEpochs }),
           ...(request.bridge ? { bridge: request.bridge } : {}),
           ...(request.hello ? { hello: request.hello } : {}),
           ...(signer && { signer }),

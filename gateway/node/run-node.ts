@@ -5,6 +5,7 @@ import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Logger } from '@rdv/protocol/core/ports';
 import { openPolicy } from '../identity/trust-policy.js';
 import type { NodeStatus } from './api.js';
+import { sessionFor } from './broker-sessions.js';
 import { guardClock } from './clock-guard.js';
 import type { NodeConfig } from './config.js';
 import { serveControl } from './control-server.js';
@@ -60,6 +61,8 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
     nodeKey: openNodeKey(paths.nodeKey, systemRandom),
     namespaces: config.namespaces,
     adapter: undefined,
+    sessionSeconds:
+      config['keep-session'] ?? sessionFor(Math.max(0, ...config.publications.map(({ ahead = 0 }) => ahead))),
     beacon: {
       adapter: beacon?.adapter,
       intervalMs: beacon?.['interval-ms'] ?? 200,

@@ -349,7 +349,9 @@ class Responder {
     return new TimeoutError(
       this.#tried.size === 0
         ? 'nobody published this tag in time: check its spelling and the namespaces'
-        : 'the publisher was found but did not answer in time: try again later',
+        : this.#options.durable
+          ? 'the publisher was found but did not answer in time: the response waits for it, and the next attempt goes on with it'
+          : 'the publisher was found but did not answer in time: try again later',
     );
   }
 

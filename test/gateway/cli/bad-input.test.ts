@@ -65,6 +65,8 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
   ['scan --seconds 1 --adapter radio', 2, /expected hci0/],
   ['publish --tag-file @tag -n BROKER --once --limit 3 --reply x', 2, /--once or --limit/],
   ['publish --tag-file @tag -n BROKER --ttl soon --reply x', 2, /no duration/],
+  ['publish --tag-file @tag -n BROKER --ahead 8 --reply x', 2, /0 to 7 days/],
+  ['respond --tag-file @tag -n BROKER --keep-session', 2, /--durable/],
   ['publish --tag-file @tag -n BROKER --reply @/nonexistent', 2, /cannot read the reply/],
   ['publish --tag-file @tag -n BROKER --gateway x --reply x', 2, /64 hexadecimal digits/],
   ['publish --tag-file @tag -n BROKER --state /proc/rdv --reply x', 1, /cannot make the state directory/],

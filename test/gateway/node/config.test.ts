@@ -44,6 +44,13 @@ describe('configuration', () => {
     expect(config.roles.beacon).toMatchObject({ 'interval-ms': 200, slots: 4, 'trusted-gateways': [] });
     expect(config['trust-clock']).toBe(false);
   });
+  it('takes what a node that sleeps needs', () => {
+    const sleepy = { ...minimal, 'keep-session': '2d', publications: [{ ...minimal.publications[0], ahead: 7 }] };
+    expect(validateConfig(sleepy, 'f')).toMatchObject({ 'keep-session': 172_800, publications: [{ ahead: 7 }] });
+    expect(() => validateConfig({ ...minimal, publications: [{ ...minimal.publications[0], ahead: 8 }] }, 'f')).toThrow(
+      /publications\.0\.ahead: must be 0 to 7 days/,
+    );
+  });
   it.each(faults)('refuses %s in one line that names it', (_, value, told) => {
     let message = '';
     try {

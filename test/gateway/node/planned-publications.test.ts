@@ -24,11 +24,12 @@ describe('the publications of a file', () => {
       'tag-file': file('desk\r\n'),
       lifecycle: { limit: 3 },
       ttl: '2h',
+      ahead: 3,
       handler: { exec: 'cat' },
     });
     expect(planned).toMatchObject({
       handler: { kind: 'exec' },
-      request: { tag: 'desk', lifecycle: { kind: 'limited', limit: 3 }, ttlSeconds: 7200, realm: '' },
+      request: { tag: 'desk', lifecycle: { kind: 'limited', limit: 3 }, ttlSeconds: 7200, aheadEpochs: 3, realm: '' },
     });
   });
 

@@ -2,6 +2,8 @@
 import { openMqttNamespace } from '@rdv/gateway/namespaces/mqtt';
 import type { MqttTarget } from '@rdv/gateway/namespaces/mqtt-target';
 import { queueTopic, recordTopic } from '@rdv/gateway/namespaces/mqtt-topics';
+import { systemClock } from '@rdv/hardware/host/system';
+import type { Clock } from '@rdv/protocol/core/ports';
 import { afterAll, describe, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
@@ -103,6 +105,47 @@ it('keeps frames for an end that is away, in a persistent session', async () => 
     await second.close();
     await sender.close();
   }
+});
+
+it('holds a queue that was left in a session for whoever takes it up again, and gives back what nobody does', async () => {
+  const target = targets['MQTT 5']!;
+  let laterMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + laterMs };
+  const session = { clientId: 'comesandgoes' };
+  const sender = await openUp(target);
+  const [queue, stale] = [bytes(16), bytes(16)];
+  const first = await openMqttNamespace({ ...surroundings, target, session });
+  await first.subscribe(stale, () => {}).ready;
+  await first.close();
+
+  const second = await openMqttNamespace({ ...surroundings, clock, target, session });
+  await second.firstAttempt;
+  const one = second.subscribe(queue, () => expect.unreachable());
+  await one.ready;
+  one.leave?.();
+  const sent = [1, 2, 3].map(() => bytes(30));
+  for (const frame of sent) await sender.send(queue, frame);
+  await sender.send(stale, bytes(30));
+  await roundTrip(second);
+  const heard: Uint8Array[] = [];
+  const two = second.subscribe(queue, (frame) => heard.push(frame));
+  await until(() => heard.length === 3);
+  expect(heard).toEqual(sent);
+  two.close();
+  // A minute later the other one is given back, with the next frame that nobody listens to.
+  laterMs = 61_000;
+  await sender.send(stale, bytes(30));
+  await roundTrip(second);
+  await second.close();
+  await sender.send(stale, bytes(30));
+
+  const third = await openMqttNamespace({ ...surroundings, target, session });
+  await third.firstAttempt;
+  await roundTrip(third);
+  third.subscribe(stale, () => expect.unreachable());
+  await roundTrip(third);
+  await third.close();
+  await sender.close();
 });
 
 describe('refusals', () => {
