@@ -1,17 +1,20 @@
 /**
- * What `--namespace` and a configuration file say, read: `mqtt://`, `mqtts://`, `mqtt+ws://`, `mqtt+wss://` and `ble:`.
+ * What `--namespace` and a configuration file say, read: `mqtt://`, `mqtts://`, `mqtt+ws://`, `mqtt+wss://`, those of a
+ * namespace service, `http://`, `https://`, `ws://`, `wss://`, and `ble:`.
  * Nothing is opened here but the files that a URL names; passwords go into the result and into no message.
  *
  *   mqtts://user@broker.example:8883?base=site/rdv&ca=ca.pem&cert=me.pem&key=me.key&password-file=secret
  */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
+import type { HttpTarget } from './http-target.js';
 import type { MqttTarget } from './mqtt-target.js';
 import { checkBase } from './mqtt-topics.js';
 
 /** Which namespace, and everything needed to open it. */
 export type NamespaceSpec =
   | { readonly kind: 'mqtt'; readonly target: MqttTarget }
+  | { readonly kind: 'http'; readonly target: HttpTarget }
   | { readonly kind: 'ble' /** Which one; default: the first. */; readonly adapter?: string };
 
 type Scheme = { readonly protocol: MqttTarget['protocol']; readonly port: number; readonly tls: boolean };
@@ -22,9 +25,18 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   'mqtt+ws:': { protocol: 'ws', port: 80, tls: false },
   'mqtt+wss:': { protocol: 'wss', port: 443, tls: true },
 };
-const KNOWN = 'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH and ble:';
+/** Of a namespace service. */
+const SERVICES: Readonly<Record<string, { readonly protocol: HttpTarget['protocol']; readonly port: number }>> = {
+  'http:': { protocol: 'http', port: 80 },
+  'https:': { protocol: 'https', port: 443 },
+  'ws:': { protocol: 'ws', port: 80 },
+  'wss:': { protocol: 'wss', port: 443 },
+};
+const KNOWN =
+  'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH, https://HOST, wss://HOST (http:// and ws:// without TLS) and ble:';
 const TLS_PARAMETERS: readonly string[] = ['ca', 'cert', 'key'];
-const PARAMETERS: readonly string[] = ['base', 'version', 'password-file', ...TLS_PARAMETERS];
+const SERVICE_PARAMETERS: readonly string[] = ['password-file', ...TLS_PARAMETERS];
+const PARAMETERS: readonly string[] = ['base', 'version', ...SERVICE_PARAMETERS];
 const VERSIONS: Readonly<Record<string, 4 | 5 | 'auto'>> = { '3.1.1': 4, '4': 4, '5': 5, '5.0': 5, auto: 'auto' };
 
 /** A URL as it may be shown: without user, password and parameters. */
@@ -49,19 +61,38 @@ export function parseNamespaceUrl(url: string, read: (path: string) => string = 
     throw bad('not a URL: check host and port');
   }
   const scheme = SCHEMES[parsed.protocol];
-  if (!scheme) throw bad(`unknown kind "${parsed.protocol}": there are ${KNOWN}`);
+  const service = SERVICES[parsed.protocol];
+  if (!scheme && !service) throw bad(`unknown kind "${parsed.protocol}": there are ${KNOWN}`);
   if (parsed.hostname === '') throw bad('the host is missing');
   if (parsed.hash !== '') throw bad('"#" has no meaning here: write it as %23');
-  const websocket = scheme.protocol.startsWith('ws');
-  if (!websocket && !['', '/'].includes(parsed.pathname)) {
+  const known = scheme ? PARAMETERS : SERVICE_PARAMETERS;
+  const secure = scheme ? scheme.tls : /^(https|wss):$/.test(parsed.protocol);
+  for (const key of parsed.searchParams.keys()) {
+    if (!known.includes(key)) throw bad(`unknown parameter "${key}": there are ${known.join(', ')}`);
+    if (parsed.searchParams.getAll(key).length > 1) throw bad(`"${key}" is given more than once`);
+    if (!secure && TLS_PARAMETERS.includes(key))
+      throw bad(`"${key}" needs TLS: ${scheme ? 'mqtts:// or mqtt+wss://' : 'https:// or wss://'}`);
+  }
+  if (service) return { kind: 'http', target: { ...servicePlace(parsed, service, bad), ...access(parsed, read, bad) } };
+  if (!scheme!.protocol.startsWith('ws') && !['', '/'].includes(parsed.pathname)) {
     throw bad(`a path has no meaning here: give the topic prefix as ?base=${parsed.pathname.slice(1)}`);
   }
-  for (const key of parsed.searchParams.keys()) {
-    if (!PARAMETERS.includes(key)) throw bad(`unknown parameter "${key}": there are ${PARAMETERS.join(', ')}`);
-    if (parsed.searchParams.getAll(key).length > 1) throw bad(`"${key}" is given more than once`);
-    if (!scheme.tls && TLS_PARAMETERS.includes(key)) throw bad(`"${key}" needs TLS: mqtts:// or mqtt+wss://`);
-  }
-  return { kind: 'mqtt', target: { ...place(parsed, scheme, bad), ...access(parsed, read, bad) } };
+  return { kind: 'mqtt', target: { ...place(parsed, scheme!, bad), ...access(parsed, read, bad) } };
+}
+
+function servicePlace(
+  { hostname, port, pathname }: URL,
+  service: { readonly protocol: HttpTarget['protocol']; readonly port: number },
+  bad: (why: string) => Error,
+): HttpTarget {
+  const base = pathname.replace(/\/+$/, '');
+  if (!/^(\/[\w.~-]{1,64}){0,8}$/.test(base)) throw bad('the path before "/1" has letters, digits and "-._~" only');
+  return {
+    protocol: service.protocol,
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? service.port : Number(port),
+    ...(base === '' ? {} : { base }),
+  };
 }
 
 function ble(url: string, bad: (why: string) => Error): NamespaceSpec {
@@ -92,7 +123,10 @@ function place(parsed: URL, scheme: Scheme, bad: (why: string) => Error): MqttTa
   };
 }
 
-function access(parsed: URL, read: (path: string) => string, bad: (why: string) => Error): Partial<MqttTarget> {
+/** What both kinds of target have. */
+type Access = Pick<HttpTarget, 'username' | 'password' | 'ca' | 'cert' | 'key'>;
+
+function access(parsed: URL, read: (path: string) => string, bad: (why: string) => Error): Access {
   const file = (key: string): string | undefined => {
     const path = parsed.searchParams.get(key);
     return path === null ? undefined : read(path);
@@ -109,7 +143,7 @@ function access(parsed: URL, read: (path: string) => string, bad: (why: string) 
     }
   };
   const password = secret ?? (parsed.password === '' ? undefined : decode(parsed.password));
-  if (password !== undefined && parsed.username === '') throw bad('a password needs a user: mqtt://USER@HOST');
+  if (password !== undefined && parsed.username === '') throw bad('a password needs a user: USER@HOST');
   return {
     ...(parsed.username === '' ? {} : { username: decode(parsed.username) }),
     ...(password === undefined ? {} : { password }),

@@ -84,7 +84,10 @@ export interface NodeConfig {
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const url = v.pipe(
   v.string(),
-  v.regex(/^(mqtt|mqtts|mqtt\+ws|mqtt\+wss):\/\/\S+$|^ble:$/, 'must be mqtt://…, mqtts://…, mqtt+ws(s)://… or ble:'),
+  v.regex(
+    /^(mqtts?|mqtt\+wss?|https?|wss?):\/\/\S+$|^ble:$/,
+    'must be mqtt(s)://…, mqtt+ws(s)://…, http(s)://…, ws(s)://… or ble:',
+  ),
 );
 const broker = (why: string) => v.pipe(url, v.regex(/^mqtt/, `must be an MQTT broker: ${why}`));
 const duration = v.pipe(

@@ -5,6 +5,8 @@
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
+import { openHttpNamespace } from '../namespaces/http.js';
+import type { HttpTarget } from '../namespaces/http-target.js';
 import { openMqttNamespace } from '../namespaces/mqtt.js';
 import type { MqttTarget } from '../namespaces/mqtt-target.js';
 import { parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
@@ -40,7 +42,9 @@ export class NamespacePool {
     if (spec.kind === 'ble') return use === 'respond' ? this.#ble.forResponder() : this.#ble.forPublisher();
     const known = this.#open.get(url);
     if (known) return known;
-    const opening = this.#openMqtt(url, spec.target, use !== 'bridge');
+    const mayKeep = use !== 'bridge';
+    const opening =
+      spec.kind === 'http' ? this.#openHttp(spec.target, mayKeep) : this.#openMqtt(url, spec.target, mayKeep);
     this.#open.set(url, opening);
     opening.catch(() => this.#open.delete(url));
     return opening;
@@ -50,6 +54,11 @@ export class NamespacePool {
     const session = mayKeep ? await this.#sessions.take(withoutSecrets(url), this.#sessionSeconds) : undefined;
     const log = this.#ports.log.scope('mqtt');
     return openMqttNamespace({ ...this.#ports, log, target, store: this.#store, ...(session && { session }) });
+  }
+
+  async #openHttp(target: HttpTarget, fromKept: boolean): Promise<Namespace> {
+    // What came while this node was away is taken, too: the protocol knows what it has had.
+    return openHttpNamespace({ ...this.#ports, log: this.#ports.log.scope('http'), target, fromKept });
   }
 
   async all(urls: readonly string[], use: 'publish' | 'respond'): Promise<Namespace[]> {

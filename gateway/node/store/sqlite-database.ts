@@ -55,6 +55,13 @@ function bytesOf(blob: unknown): Uint8Array {
   throw new TypeError('not a blob');
 }
 
+function columnOf(value: unknown): Uint8Array | number {
+  return typeof value === 'number' ? value : bytesOf(value);
+}
+
+/** What a statement takes and gives. */
+export type SqliteValue = Uint8Array | number;
+
 /** Steps of the schema, in order. Version 1 was a plain file (`first-store-file.ts`). */
 export interface SchemaStep {
   readonly to: number;
@@ -78,6 +85,7 @@ interface Statements {
 export class SqliteDatabase {
   readonly #path: string;
   readonly #db: Database;
+  readonly #statements = new Map<string, Statement<unknown[]>>();
   #prepared: Statements | undefined;
 
   constructor(path: string, db: Database) {
@@ -98,6 +106,39 @@ export class SqliteDatabase {
         if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
         throw error;
       }
+    });
+  }
+
+  /** The same for work that waits. Nothing else may be asked of the database meanwhile. @throws DatabaseError */
+  async transactionAsync<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#say(() => this.#db.exec('BEGIN IMMEDIATE'));
+    try {
+      const result = await work();
+      this.#say(() => this.#db.exec('COMMIT'));
+      return result;
+    } catch (error) {
+      if (this.#db.inTransaction) this.#say(() => this.#db.exec('ROLLBACK'));
+      throw error;
+    }
+  }
+
+  /**
+   * Rows of one statement of a bounded set of statements: each is prepared once. Parameters are written `?`.
+   * @throws DatabaseError
+   */
+  all(statement: string, parameters: readonly SqliteValue[] = []): Readonly<Record<string, SqliteValue>>[] {
+    return this.#say(() => {
+      let prepared = this.#statements.get(statement);
+      if (!prepared) {
+        prepared = this.#db.prepare(statement);
+        this.#statements.set(statement, prepared);
+      }
+      if (!prepared.reader) {
+        prepared.run([...parameters]);
+        return [];
+      }
+      const rows = prepared.all([...parameters]) as Record<string, unknown>[];
+      return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, columnOf(value)])));
     });
   }
 

@@ -24,6 +24,15 @@ describe('parseNamespaceUrl', () => {
   });
 
   it.each([
+    ['http://h', { protocol: 'http', host: 'h', port: 80 }],
+    ['https://u:p@h:99/meet/', { protocol: 'https', host: 'h', port: 99, base: '/meet', username: 'u', password: 'p' }],
+    ['ws://[::1]:99/a/b', { protocol: 'ws', host: '::1', port: 99, base: '/a/b' }],
+    ['wss://h?ca=c', { protocol: 'wss', host: 'h', port: 443, ca: 'text of c\n' }],
+  ])('%s', (url, target) => {
+    expect(parseNamespaceUrl(url, files)).toEqual({ kind: 'http', target });
+  });
+
+  it.each([
     ['ble:', { kind: 'ble' }],
     ['ble:hci1', { kind: 'ble', adapter: 'hci1' }],
     ['ble:serial:/dev/ttyACM0', { kind: 'ble', adapter: 'serial:/dev/ttyACM0' }],
@@ -49,6 +58,9 @@ describe('parseNamespaceUrl', () => {
     ['mqtt://u:sesame@h?password-file=x', 'given twice'],
     ['mqtt://u:sesame%@h', '%25'],
     ['mqtt://u:sesame@h#x', '%23'],
+    ['https://u:sesame@h?base=x', 'unknown parameter "base"'],
+    ['http://u:sesame@h?ca=x', 'needs TLS: https'],
+    ['https://h/a%20b', 'letters, digits'],
     ['ble:hci 0', 'name of an adapter'],
   ])('%s is refused', (url, why) => {
     const error = ((): Error => {

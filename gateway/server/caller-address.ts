@@ -1,0 +1,38 @@
+/** Whose request it is when a reverse proxy stands before the service (SPEC §14.6). */
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import { RdvError } from '@rdv/protocol/core/errors';
+
+type RequestHead = Pick<IncomingMessage, 'headers' | 'socket'>;
+
+const plain = (address: string): string => address.trim().replace(/^::ffff:(?=\d+\.)/, '');
+
+/**
+ * @param proxies addresses, or networks like `10.0.0.0/8`, of proxies that are believed
+ * @returns the address of the nearest peer that is none of them
+ * @throws RdvError `config` for what is no address
+ */
+export function callerAddress(proxies: readonly string[]): (request: RequestHead) => string {
+  const trusted = new BlockList();
+  for (const proxy of proxies) {
+    const [address = '', prefix] = proxy.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    const most = family === 'ipv6' ? 128 : 32;
+    const bits = prefix === undefined ? most : Number(prefix);
+    if (isIP(address) === 0 || !Number.isInteger(bits) || bits < 0 || bits > most)
+      throw new RdvError('config', `trusted proxy "${proxy}": give an address, or a network like 10.0.0.0/8`);
+    trusted.addSubnet(address, bits, family);
+  }
+  const isTrusted = (address: string): boolean =>
+    isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return ({ headers, socket }) => {
+    let address = plain(socket.remoteAddress ?? '');
+    const hops = proxies.length === 0 ? [] : String(headers['x-forwarded-for'] ?? '').split(',');
+    while (isTrusted(address)) {
+      const before = hops.pop();
+      if (before === undefined || isIP(plain(before)) === 0) break;
+      address = plain(before);
+    }
+    return address;
+  };
+}

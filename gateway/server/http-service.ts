@@ -1,0 +1,108 @@
+/**
+ * The namespace service over HTTP and WebSocket (SPEC §14): a namespace that checks, with a database of its own or one
+ * shared by several processes. It holds no tag: it sees sealed records, ciphertext, and who asks for what when.
+ */
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import type { Surroundings } from '@rdv/protocol/core/ports';
+import { FanOut } from './fan-out.js';
+import { aboutRoutes } from './http-about.js';
+import { createHttpApp, type HttpApp } from './http-app.js';
+import { eventRoutes } from './http-events.js';
+import { queueRoutes } from './http-queues.js';
+import { recordRoutes } from './http-records.js';
+import { LimitBook, type ServiceLimits } from './service-limits.js';
+import type { ServiceDatabase } from './store/database.js';
+import type { StoreLimits } from './store/room.js';
+import { ServiceStore } from './store/service-store.js';
+
+export interface HttpServiceOptions extends Surroundings {
+  /** Taken over, and closed with the service. */
+  readonly database: ServiceDatabase;
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Default 0: any free one. */
+  readonly port?: number;
+  /** What stands before `/1/…`, e.g. `/meet`; default nothing. */
+  readonly base?: string;
+  /** PEM. Default: no TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Origins whose pages may use it; default `*`. */
+  readonly origins?: '*' | readonly string[];
+  /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed; default none. */
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<ServiceLimits>;
+  readonly storeLimits?: Partial<StoreLimits>;
+}
+
+export interface HttpService {
+  readonly port: number;
+  /** `http://127.0.0.1:49152`: for `--namespace`. */
+  readonly url: string;
+  /** Event streams and links open at the moment. */
+  readonly streams: number;
+  /** Ends every stream, finishes what was asked, frees port and database. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** @throws InvalidArgumentError · RdvError `config` when the port cannot be had: says why */
+export async function openHttpService(options: HttpServiceOptions): Promise<HttpService> {
+  const { database, clock, log, host = '127.0.0.1', port = 0, base = '' } = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError(`"port" expected 0 to 65535, got ${port}`);
+  if (!/^(\/[\w.~-]{1,64}){0,8}$/.test(base))
+    throw new InvalidArgumentError('"base" expected nothing, or a path like /meet, without a slash at its end');
+  const { storeLimits } = options;
+  const store = new ServiceStore({ database, clock, log, ...(storeLimits && { limits: storeLimits }) });
+  const book = new LimitBook(clock, store.salt, options.limits);
+  const fanOut = new FanOut(store);
+  const open = new Set<() => void>();
+  const parts = { store, book, clock, fanOut, open };
+  let app: HttpApp | undefined;
+  let closing: Promise<void> | undefined;
+  const closeAll = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const end of [...open]) end();
+      await app?.close();
+      fanOut.close();
+      await store.close();
+    })();
+    return closing;
+  };
+  try {
+    app = await createHttpApp({
+      base,
+      routes: [
+        ...aboutRoutes(base, version, book),
+        ...recordRoutes(parts),
+        ...queueRoutes(parts),
+        ...eventRoutes(parts),
+      ],
+      book,
+      log,
+      origins: options.origins ?? '*',
+      trustedProxies: options.trustedProxies ?? [],
+      maxConnections: book.limits.streams + 1024,
+      ...(options.tls && { tls: options.tls }),
+    });
+    const bound = await app.listen(host, port);
+    const shown = host.includes(':') ? `[${host}]` : host;
+    return {
+      port: bound,
+      url: `${options.tls ? 'https' : 'http'}://${shown}:${bound}${base}`,
+      get streams() {
+        return open.size;
+      },
+      close: closeAll,
+      [Symbol.asyncDispose]: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}

@@ -1,0 +1,23 @@
+/** The database behind a namespace service, as the store sees it: SQLite in a thread, or PostgreSQL. */
+import type { Batch, Result } from './operations.js';
+
+/** What other processes on the same database have done. In the order of their commit. */
+export interface DatabaseNews {
+  onFrames(frames: readonly { readonly n: number; readonly queue: Uint8Array; readonly frame: Uint8Array }[]): void;
+  /** Something under `id` (32 bytes) has changed. */
+  onRecords(id: Uint8Array): void;
+}
+
+export interface ServiceDatabase {
+  /** Random, made once: addresses are hashed with it. */
+  readonly salt: Uint8Array;
+  /**
+   * Whether `listen` tells of this process's own changes, too, in one order with those of others. Otherwise the store
+   * tells them itself.
+   */
+  readonly tells: boolean;
+  /** One transaction, on disk when it resolves. One at a time. @throws RdvError `store`, `busy`: nothing of it was */
+  run(batch: Batch): Promise<readonly Result[]>;
+  listen(news: DatabaseNews): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,37 @@
+import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import type { HttpService } from '@rdv/gateway/server/http-service';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { namespaceContract } from '../../contract/namespace.js';
+import { openService, openUpHttp, serviceRig } from '../../support/http-rig.js';
+import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
+import { surroundings } from '../../support/mqtt-rig.js';
+
+let service: HttpService;
+beforeAll(async () => {
+  service = await openService();
+});
+afterAll(() => service.close());
+
+namespaceContract('HTTP', async () => {
+  const { port } = service;
+  return serviceRig([port, port, port], openUpHttp, async () => {});
+});
+
+it('carries a rendezvous and a conversation', async () => {
+  const [one, two] = await Promise.all([openUpHttp(service.port), openUpHttp(service.port)]);
+  const tag = newTag();
+  const publication = await publishOn(tag, one);
+  const first = firstOf(publication);
+  const theirs = await respondOn(tag, two);
+  await expectTalk(await first, theirs);
+  await theirs.close();
+  await publication.close();
+  await Promise.all([one.close(), two.close()]);
+});
+
+it('tells of a service that is not there what to do', async () => {
+  const namespace = openHttpNamespace({ ...surroundings, target: { protocol: 'http', host: '127.0.0.1', port: 1 } });
+  await expect(namespace.firstAttempt).rejects.toThrow('nobody listens there');
+  expect(namespace.state).toBe('down');
+  await namespace.close();
+});

@@ -1,0 +1,58 @@
+/** A namespace service on a database of its own, and three clients of it behind a proxy each. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type HttpNamespace, openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { type HttpService, type HttpServiceOptions, openHttpService } from '@rdv/gateway/server/http-service';
+import { openSqliteService } from '@rdv/gateway/server/store/sqlite-service';
+import type { Namespace } from '@rdv/protocol/namespace/port';
+import type { NamespaceRig } from '../contract/namespace.js';
+import { roundTrip, surroundings, until } from './mqtt-rig.js';
+import { TcpProxy } from './tcp-proxy.js';
+
+export type ServiceOptions = Partial<Omit<HttpServiceOptions, 'database'>>;
+
+/** A service with SQLite in a directory that goes with it. */
+export async function openService(options: ServiceOptions = {}): Promise<HttpService> {
+  const directory = mkdtempSync(join(tmpdir(), 'rdv-service-'));
+  const database = await openSqliteService({ path: join(directory, 'service.db') });
+  const service = await openHttpService({ ...surroundings, ...options, database });
+  const close = async (): Promise<void> => {
+    await service.close();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return Object.assign(Object.create(service), { close, [Symbol.asyncDispose]: close });
+}
+
+/** A connected namespace over HTTP. */
+export async function openUpHttp(port: number, host = '127.0.0.1'): Promise<HttpNamespace> {
+  const namespace = openHttpNamespace({ ...surroundings, target: { protocol: 'http', host, port } });
+  await namespace.firstAttempt;
+  return namespace;
+}
+
+/** @param ports of the processes that serve the three clients */
+export async function serviceRig(
+  ports: readonly [number, number, number],
+  open: (port: number) => Promise<Namespace>,
+  closeService: () => Promise<void>,
+): Promise<NamespaceRig> {
+  const proxies = await Promise.all(ports.map((port) => TcpProxy.open(port)));
+  const clients = await Promise.all(proxies.map(({ port }) => open(port)));
+  const proxyOf = (client: Namespace): TcpProxy => proxies[clients.indexOf(client)]!;
+  return {
+    clients: clients as [Namespace, Namespace, Namespace],
+    until,
+    settle: async () => {
+      for (const client of clients) await roundTrip(client);
+    },
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+    setDown: (client) => proxyOf(client).break(),
+    setUp: (client) => proxyOf(client).mend(),
+    close: async () => {
+      await Promise.all(clients.map((client) => client.close()));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      await closeService();
+    },
+  };
+}
