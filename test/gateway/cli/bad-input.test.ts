@@ -52,7 +52,7 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
   ['respond -n BROKER', 2, /no tag given/],
   ['respond x --tag-file @tag -n BROKER', 2, /not both/],
   ['respond --tag-file @tag', 2, /where to meet/],
-  ['respond --tag-file @tag -n http://x', 2, /there are mqtt:/],
+  ['respond --tag-file @tag -n gopher://x', 2, /there are mqtt:/],
   ['respond --tag-file @tag -n mqtt://', 2, /host is missing/],
   ['respond --tag-file @tag -n BROKER --timeout soon', 2, /--timeout/],
   ['respond --tag-file @tag -n mqtt://127.0.0.1:1 --timeout 1', 6, /nobody could be asked: .*nothing listens there/],
