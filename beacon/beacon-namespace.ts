@@ -23,8 +23,8 @@ import type {
   Watch,
   WatchOptions,
 } from '@rdv/protocol/namespace/port';
+import { RecordShelf } from '@rdv/protocol/namespace/record-shelf';
 import { Outbox, type OutboxLimits } from './outbox.js';
-import { RecordShelf } from './record-shelf.js';
 import { Visitor } from './visitor.js';
 
 export interface BeaconNamespaceOptions extends Surroundings {

@@ -6,8 +6,8 @@ import { equalBytes, toHex } from '@rdv/protocol/core/bytes';
 import { lookupMac } from '@rdv/protocol/link/node-proof';
 import type { LinkAnswer, LinkPeer, LinkQuery } from '@rdv/protocol/link/peer';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
+import type { ShelvedRecord } from '@rdv/protocol/namespace/record-shelf';
 import type { Carrier, Letter } from './outbox.js';
-import type { ShelvedRecord } from './record-shelf.js';
 
 /** Bytes on their way to one visitor that it has not acknowledged. */
 const UNACKNOWLEDGED_MAX = 512 * 1024;

@@ -54,7 +54,7 @@ export function withNamespaceOptions(command: Command): Command {
     .addOption(
       new Option(
         '-n, --namespace <url...>',
-        'where to meet: mqtt(s)://, mqtt+ws(s)://, http(s)://, ws(s):// or ble: (several at once, also by repeating it; default: those of the running node)',
+        'where to meet: mqtt(s)://, mqtt+ws(s)://, http(s)://, ws(s)://, udp: or ble: (several at once, also by repeating it; default: those of the running node)',
       ).env('RDV_NAMESPACE'),
     )
     .addOption(

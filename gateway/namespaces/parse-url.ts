@@ -1,8 +1,9 @@
 /**
  * What `--namespace` and a configuration file say, read: `mqtt://`, `mqtts://`, `mqtt+ws://`, `mqtt+wss://`, those of a
- * namespace service, `http://`, `https://`, `ws://`, `wss://`, and `ble:`.
+ * namespace service, `http://`, `https://`, `ws://`, `wss://`, `udp:` and `ble:`.
  * Nothing is opened here but the files that a URL names; passwords go into the result and into no message.
  *
+ *   udp:?interface=eth0
  *   mqtts://user@broker.example:8883?base=site/rdv&ca=ca.pem&cert=me.pem&key=me.key&password-file=secret
  */
 import { readFileSync } from 'node:fs';
@@ -10,11 +11,13 @@ import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
 import type { HttpTarget } from './http-target.js';
 import type { MqttTarget } from './mqtt-target.js';
 import { checkBase } from './mqtt-topics.js';
+import { parseUdpUrl, type UdpTarget } from './udp-target.js';
 
 /** Which namespace, and everything needed to open it. */
 export type NamespaceSpec =
   | { readonly kind: 'mqtt'; readonly target: MqttTarget }
   | { readonly kind: 'http'; readonly target: HttpTarget }
+  | { readonly kind: 'udp'; readonly target: UdpTarget }
   | { readonly kind: 'ble' /** Which one; default: the first. */; readonly adapter?: string };
 
 type Scheme = { readonly protocol: MqttTarget['protocol']; readonly port: number; readonly tls: boolean };
@@ -33,7 +36,7 @@ const SERVICES: Readonly<Record<string, { readonly protocol: HttpTarget['protoco
   'wss:': { protocol: 'wss', port: 443 },
 };
 const KNOWN =
-  'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH, https://HOST, wss://HOST (http:// and ws:// without TLS) and ble:';
+  'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH, https://HOST, wss://HOST (http:// and ws:// without TLS), udp: and ble:';
 const TLS_PARAMETERS: readonly string[] = ['ca', 'cert', 'key'];
 const SERVICE_PARAMETERS: readonly string[] = ['password-file', ...TLS_PARAMETERS];
 const PARAMETERS: readonly string[] = ['base', 'version', ...SERVICE_PARAMETERS];
@@ -53,6 +56,7 @@ export function parseNamespaceUrl(url: string, read: (path: string) => string = 
   const shown = withoutSecrets(url);
   const bad = (why: string): InvalidArgumentError => new InvalidArgumentError(`namespace "${shown}": ${why}`);
   if (/^ble:/i.test(url)) return ble(url, bad);
+  if (/^udp:/i.test(url)) return { kind: 'udp', target: parseUdpUrl(url, bad) };
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw bad(`no such form: there are ${KNOWN}`);
   let parsed: URL;
   try {

@@ -85,8 +85,8 @@ const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const url = v.pipe(
   v.string(),
   v.regex(
-    /^(mqtts?|mqtt\+wss?|https?|wss?):\/\/\S+$|^ble:$/,
-    'must be mqtt(s)://…, mqtt+ws(s)://…, http(s)://…, ws(s)://… or ble:',
+    /^(mqtts?|mqtt\+wss?|https?|wss?):\/\/\S+$|^udp:\S*$|^ble:$/,
+    'must be mqtt(s)://…, mqtt+ws(s)://…, http(s)://…, ws(s)://…, udp: or ble:',
   ),
 );
 const broker = (why: string) => v.pipe(url, v.regex(/^mqtt/, `must be an MQTT broker: ${why}`));

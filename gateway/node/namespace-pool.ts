@@ -9,7 +9,8 @@ import { openHttpNamespace } from '../namespaces/http.js';
 import type { HttpTarget } from '../namespaces/http-target.js';
 import { openMqttNamespace } from '../namespaces/mqtt.js';
 import type { MqttTarget } from '../namespaces/mqtt-target.js';
-import { parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
+import { type NamespaceSpec, parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
+import { openUdpNamespace } from '../namespaces/udp-open.js';
 import { BrokerSessions } from './broker-sessions.js';
 
 /** How a node reaches `ble:`: as the beacon itself, or as somebody who comes to one. */
@@ -42,12 +43,16 @@ export class NamespacePool {
     if (spec.kind === 'ble') return use === 'respond' ? this.#ble.forResponder() : this.#ble.forPublisher();
     const known = this.#open.get(url);
     if (known) return known;
-    const mayKeep = use !== 'bridge';
-    const opening =
-      spec.kind === 'http' ? this.#openHttp(spec.target, mayKeep) : this.#openMqtt(url, spec.target, mayKeep);
+    const opening = this.#opening(url, spec, use !== 'bridge');
     this.#open.set(url, opening);
     opening.catch(() => this.#open.delete(url));
     return opening;
+  }
+
+  #opening(url: string, spec: Exclude<NamespaceSpec, { kind: 'ble' }>, mayKeep: boolean): Promise<Namespace> {
+    if (spec.kind === 'mqtt') return this.#openMqtt(url, spec.target, mayKeep);
+    if (spec.kind === 'http') return this.#openHttp(spec.target, mayKeep);
+    return openUdpNamespace({ ...this.#ports, log: this.#ports.log.scope('udp'), target: spec.target });
   }
 
   async #openMqtt(url: string, target: MqttTarget, mayKeep: boolean): Promise<Namespace> {
@@ -62,8 +67,7 @@ export class NamespacePool {
   }
 
   async all(urls: readonly string[], use: 'publish' | 'respond'): Promise<Namespace[]> {
-    if (urls.length === 0)
-      throw new InvalidArgumentError('say where to meet: --namespace mqtt://BROKER or --namespace ble:');
+    if (urls.length === 0) throw new InvalidArgumentError('say where to meet: --namespace mqtt://BROKER, udp: or ble:');
     return Promise.all([...new Set(urls)].map((url) => this.get(url, use)));
   }
 

@@ -2,7 +2,7 @@
 import type { Surroundings } from '../core/ports.js';
 import type { Signer, TrustInfo, TrustPolicy } from '../identity/api.js';
 import type { Expectation } from '../identity/trust.js';
-import type { Namespace } from '../namespace/port.js';
+import type { CarryOptions, Namespace } from '../namespace/port.js';
 import type { Durability, DurableInit } from './durability.js';
 
 /** Whose end this is. The rendezvous responder is Noise's initiator. */
@@ -119,6 +119,8 @@ export interface ConversationInit extends Surroundings {
   readonly namespaces: readonly Namespace[];
   /** The namespace on which the handshake went through: first choice. */
   readonly preferred?: Namespace;
+  /** Whether bridges may carry its queues on; default: as the namespace has it. */
+  readonly carry?: CarryOptions;
   /** Plaintext is padded to a multiple of this many bytes; default 32. */
   readonly bucketBytes?: number;
   /** Called once, at the first frame that verifies: the publisher wipes the stored reply (SPEC §5). */

@@ -127,6 +127,11 @@ export class Control {
     this.#questionDue = nonce !== undefined;
   }
 
+  /** Whether a PROOF goes into the next frame: it may need the longest there is. */
+  get proves(): boolean {
+    return this.#proof !== undefined;
+  }
+
   /** PROOF goes into the next frame: only the last one asked for. */
   prove(nonce: Uint8Array, proof: Proof): void {
     this.#proof = { nonce, proof };

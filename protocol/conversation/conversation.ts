@@ -94,7 +94,7 @@ export class ConversationEngine implements Conversation {
       onQueued: () => this.#parts.speaker.soon(),
       onEnded: () => this.#live('ended-here'),
     });
-    this.#listening = new Listening(init.namespaces, this.#log, {
+    this.#listening = new Listening(init.namespaces, init.carry, this.#log, {
       onFrame: (from, generation, frame) => this.#onFrame(from, generation, frame),
       onState: (namespace, state) => this.#onNamespace(namespace, state),
     });

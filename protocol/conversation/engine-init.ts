@@ -1,6 +1,6 @@
 /** What an engine is made from, whether the conversation begins or is resumed from a store. SPEC §7. */
 import type { Surroundings } from '../core/ports.js';
-import type { Namespace } from '../namespace/port.js';
+import type { CarryOptions, Namespace } from '../namespace/port.js';
 import type { ConversationRole } from './api.js';
 import type { StoredClosing, StoredState } from './conversation-store.js';
 import type { Durable, DurableHost } from './durable.js';
@@ -13,6 +13,7 @@ export interface EngineInit extends Surroundings {
   readonly channelBinding: Uint8Array;
   readonly hello: Uint8Array | undefined;
   readonly namespaces: readonly Namespace[];
+  readonly carry: CarryOptions;
   readonly onFirstFrame: (() => void) | undefined;
   readonly assemble: (host: SpeakerHost) => Parts;
   /** Undefined: an ephemeral conversation. */

@@ -1,6 +1,6 @@
 /** The subscriptions of one end: the queues of the current and the next generation, on every namespace. SPEC §7. */
 import type { Logger } from '../core/ports.js';
-import { leave, type Namespace, type NamespaceState, type Subscription } from '../namespace/port.js';
+import { type CarryOptions, leave, type Namespace, type NamespaceState, type Subscription } from '../namespace/port.js';
 
 export interface QueueListener {
   onFrame(from: Namespace, generation: number, frame: Uint8Array): void;
@@ -11,13 +11,15 @@ export class Listening {
   readonly #namespaces: readonly Namespace[];
   readonly #listener: QueueListener;
   readonly #log: Logger;
+  readonly #carry: CarryOptions;
   readonly #offStates: (() => void)[];
   readonly #held = new Map<number, Subscription[]>();
 
-  constructor(namespaces: readonly Namespace[], log: Logger, listener: QueueListener) {
+  constructor(namespaces: readonly Namespace[], carry: CarryOptions, log: Logger, listener: QueueListener) {
     this.#namespaces = namespaces;
     this.#listener = listener;
     this.#log = log;
+    this.#carry = carry;
     this.#offStates = namespaces.map((namespace) => namespace.onState((state) => listener.onState(namespace, state)));
   }
 
@@ -50,7 +52,8 @@ export class Listening {
   }
 
   #listen(namespace: Namespace, queue: Uint8Array, generation: number): Subscription {
-    const subscription = namespace.subscribe(queue, (frame) => this.#listener.onFrame(namespace, generation, frame));
+    const onFrame = (frame: Uint8Array): void => this.#listener.onFrame(namespace, generation, frame);
+    const subscription = namespace.subscribe(queue, onFrame, this.#carry);
     subscription.ready.catch((error: unknown) => {
       this.#log.debug('a queue cannot be listened to', { namespace: namespace.name, reason: String(error) });
     });

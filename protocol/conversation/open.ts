@@ -45,6 +45,7 @@ export function openConversation(init: ConversationInit, tuning: ConversationTun
     log,
     hello,
     namespaces,
+    carry: init.carry ?? {},
     onFirstFrame,
     channelBinding,
     assemble: (host) => assemble(init, limits, host),

@@ -39,7 +39,7 @@ export interface Parts {
 /** Beside the state, what both beginnings have in common. */
 type Around = Pick<
   ConversationInit,
-  'clock' | 'random' | 'log' | 'namespaces' | 'preferred' | 'budget' | 'signer' | 'expected' | 'trust'
+  'clock' | 'random' | 'log' | 'namespaces' | 'preferred' | 'carry' | 'budget' | 'signer' | 'expected' | 'trust'
 >;
 
 /** Wipes the conversation seed; the keys belong to the generations from now on. */
@@ -95,8 +95,8 @@ interface Joint extends Omit<Parts, 'speaker' | 'proving'> {
 }
 
 function join(init: Around, host: SpeakerHost, parts: Joint): Parts {
-  const { clock, random, namespaces, preferred } = init;
-  const speaker = new Speaker(host, { ...parts, clock, namespaces, preferred });
+  const { clock, random, namespaces, preferred, carry = {} } = init;
+  const speaker = new Speaker(host, { ...parts, clock, namespaces, preferred, carry });
   const proving = new Proving({
     clock,
     random,

@@ -5,7 +5,7 @@
  * when that is answered. Listening is not decided here: frames are taken from all.
  */
 import { LINK_MESSAGE_MAX_BYTES } from '../core/constants.js';
-import type { Namespace } from '../namespace/port.js';
+import type { CarryOptions, Namespace } from '../namespace/port.js';
 
 /** Frames handed to a namespace that it has not passed on yet: more would only wait in its buffers. */
 const PENDING_MAX = 64;
@@ -32,18 +32,25 @@ export class Path {
   /** Best first. */
   readonly #ways: readonly Way[];
   readonly #onPassed: () => void;
+  readonly #carry: CarryOptions;
   #current: Way;
   #silent = 0;
   #probes = 0;
 
   /** @param onPassed called when a namespace has passed a frame on, or refused it */
-  constructor(namespaces: readonly Namespace[], preferred: Namespace | undefined, onPassed: () => void) {
+  constructor(
+    namespaces: readonly Namespace[],
+    preferred: Namespace | undefined,
+    carry: CarryOptions,
+    onPassed: () => void,
+  ) {
     const ranked = preferred ? [preferred, ...namespaces.filter((namespace) => namespace !== preferred)] : namespaces;
     const never = Number.NEGATIVE_INFINITY;
     this.#ways = ranked.map((namespace) => {
       return { namespace, pending: 0, heardAt: never, probedAt: never, probeId: undefined };
     });
     this.#current = this.#ways[0]!;
+    this.#carry = carry;
     this.#onPassed = onPassed;
   }
 
@@ -56,6 +63,11 @@ export class Path {
   /** Largest frame on the current path. */
   get maxFrameBytes(): number {
     return Math.min(LINK_MESSAGE_MAX_BYTES, this.#current.namespace.maxFrameBytes);
+  }
+
+  /** The size of frame to fill on the current path. */
+  get frameBytes(): number {
+    return Math.min(this.maxFrameBytes, this.#current.namespace.preferredFrameBytes ?? LINK_MESSAGE_MAX_BYTES);
   }
 
   /** Whether the current namespace takes more data. */
@@ -141,7 +153,7 @@ export class Path {
       way.pending--;
       this.#onPassed();
     };
-    namespace.send(queue, frame).then(done, done);
+    namespace.send(queue, frame, this.#carry).then(done, done);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { FRAME_OVERHEAD_BYTES, LINK_MESSAGE_MAX_BYTES } from '../core/constants.js';
 import type { Clock } from '../core/ports.js';
-import type { Namespace } from '../namespace/port.js';
+import type { CarryOptions, Namespace } from '../namespace/port.js';
 import { Alarm } from './alarm.js';
 import type { Control } from './control.js';
 import type { SendGenerations } from './generations.js';
@@ -52,6 +52,7 @@ export interface SpeakerParts {
   readonly rtt: RttEstimate;
   readonly namespaces: readonly Namespace[];
   readonly preferred: Namespace | undefined;
+  readonly carry: CarryOptions;
   readonly bucketBytes: number;
 }
 
@@ -70,7 +71,7 @@ export class Speaker {
   constructor(host: SpeakerHost, parts: SpeakerParts) {
     this.#host = host;
     this.#parts = parts;
-    this.#path = new Path(parts.namespaces, parts.preferred, () => this.#passed());
+    this.#path = new Path(parts.namespaces, parts.preferred, parts.carry, () => this.#passed());
     this.#alarm = new Alarm(parts.clock, () => this.#onAlarm());
   }
 
@@ -111,7 +112,7 @@ export class Speaker {
 
   /** @throws RdvError `state-lost` */
   acknowledged(ack: AckItem, now: number): void {
-    if (this.#parts.sender.acknowledge(ack, now, this.#path.maxFrameBytes)) this.#waitBase = now;
+    if (this.#parts.sender.acknowledge(ack, now, this.#path.frameBytes)) this.#waitBase = now;
   }
 
   /** Says everything unanswered again, as when a carrier has come back. */
@@ -164,7 +165,7 @@ export class Speaker {
       if (!this.#host.clear()) return false;
     }
     if (out.blocked || sender.windowClosed) control.ping(now);
-    const limit = this.#path.maxFrameBytes - FRAME_OVERHEAD_BYTES;
+    const limit = (control.proves ? this.#path.maxFrameBytes : this.#path.frameBytes) - FRAME_OVERHEAD_BYTES;
     const writer = this.#writer;
     writer.reset(limit - (limit % bucketBytes));
     control.write(writer, now, receiver, this.#host.wanted(), this.#host.generation());
@@ -200,7 +201,7 @@ export class Speaker {
     const now = clock.monotonic();
     control.tick(now);
     if (sender.lossDeadline !== undefined && now >= sender.lossDeadline) {
-      sender.findLost(now, this.#path.maxFrameBytes);
+      sender.findLost(now, this.#path.frameBytes);
     }
     if (now >= (this.#host.tickAt() ?? Number.POSITIVE_INFINITY)) this.#host.onTick();
     if (this.#waitBase !== undefined && now >= this.#waitBase + rtt.timeoutMs) {
@@ -216,7 +217,7 @@ export class Speaker {
     if (!this.#awaiting) return;
     const { control, sender } = this.#parts;
     this.#waitBase = now;
-    sender.timedOut(this.#path.maxFrameBytes);
+    sender.timedOut(this.#path.frameBytes);
     control.again();
     if (sender.windowClosed) control.ping(now);
     this.#host.onTimeout();

@@ -3,7 +3,7 @@ import { InvalidArgumentError, RdvError } from '../core/errors.js';
 import type { Store, StoreWrite, Surroundings } from '../core/ports.js';
 import type { Signer } from '../identity/api.js';
 import type { Expectation } from '../identity/trust.js';
-import type { Namespace } from '../namespace/port.js';
+import type { CarryOptions, Namespace } from '../namespace/port.js';
 import type { Conversation, ReceiveBudget } from './api.js';
 import { ConversationEngine } from './conversation.js';
 import { ConversationStore } from './conversation-store.js';
@@ -18,6 +18,8 @@ import { reassemble, type StoredParts } from './parts.js';
 export interface ResumeInit extends Surroundings {
   /** At least one, best first. */
   readonly namespaces: readonly Namespace[];
+  /** As in `ConversationInit`. */
+  readonly carry?: CarryOptions;
   readonly budget?: ReceiveBudget;
   /** As in `ConversationInit`. What was proved before is still known. */
   readonly signer?: Signer;
@@ -91,6 +93,7 @@ export function openStoredConversation(
     random,
     log,
     namespaces,
+    carry: init.carry ?? {},
     onFirstFrame: undefined,
     assemble: (host) => reassemble(stored, init, limits, host),
     durable: (host) => new Durable({ store, handle }, kept, head, host, { state, outgoing, starts, pieces }),

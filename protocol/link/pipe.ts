@@ -1,4 +1,4 @@
-/** The pipes under a link (SPEC §9). Implementations live outside: GATT, WebSocket, datagrams, serial. */
+/** The pipes under a link (SPEC §9). Implementations live outside: GATT, WebSocket, serial. */
 
 /** A pipe of packets of bounded size: in order, but it may end at any moment. GATT is one. */
 export interface PacketPipe {

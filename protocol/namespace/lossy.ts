@@ -62,6 +62,10 @@ export class LossyNamespace implements Namespace {
     return this.#inner.maxFrameBytes;
   }
 
+  get preferredFrameBytes(): number {
+    return this.#inner.preferredFrameBytes ?? this.#inner.maxFrameBytes;
+  }
+
   get unchecked(): boolean {
     return this.#inner.unchecked;
   }

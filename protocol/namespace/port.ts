@@ -89,6 +89,8 @@ export interface Namespace {
   readonly name: string;
   /** Largest queue frame that travels, in bytes (≥ 1280). */
   readonly maxFrameBytes: number;
+  /** The size of frame that it carries best, in bytes (a datagram); default: `maxFrameBytes`. */
+  readonly preferredFrameBytes?: number;
   /** Whether a bare store stands behind it, which cannot check and has to be watched and restored (SPEC §3). */
   readonly unchecked: boolean;
   readonly state: NamespaceState;

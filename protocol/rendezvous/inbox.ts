@@ -8,7 +8,7 @@ import { PREKEYS_PER_INBOX } from '../core/constants.js';
 import { RdvError } from '../core/errors.js';
 import type { Clock, Random } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
-import { leave, type Namespace, type Subscription } from '../namespace/port.js';
+import { type CarryOptions, leave, type Namespace, type Subscription } from '../namespace/port.js';
 import { HandshakeState } from '../noise/handshake-state.js';
 import type { X25519KeyPair } from '../primitives/api.js';
 import { ABILITY_RDV1, bodyHash } from '../record/body.js';
@@ -124,8 +124,8 @@ export class Inbox {
     return this.#prekeys.map((prekey) => prekey.name);
   }
 
-  subscribe(namespace: Namespace): void {
-    const subscription = namespace.subscribe(this.#init.queue, (frame) => this.#onFrame(namespace, frame));
+  subscribe(namespace: Namespace, carry: CarryOptions): void {
+    const subscription = namespace.subscribe(this.#init.queue, (frame) => this.#onFrame(namespace, frame), carry);
     // A namespace that closes takes its subscriptions along; there is nobody to tell.
     subscription.ready.catch(() => {});
     this.#subscriptions.push(subscription);

@@ -11,7 +11,7 @@ import { KEY_BYTES } from '../core/constants.js';
 import { RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
 import type { Store, Surroundings } from '../core/ports.js';
 import type { Signer, TrustPolicy } from '../identity/api.js';
-import type { BridgePolicy, Namespace } from '../namespace/port.js';
+import type { BridgePolicy, CarryOptions, Namespace } from '../namespace/port.js';
 import type { Metadata, Reach } from '../record/body.js';
 import type { TagSecret } from '../tag/derived.js';
 import { Acceptance, type Lifecycle } from './acceptance.js';
@@ -155,6 +155,7 @@ class OpenPublication implements Publication {
   readonly #limits: ResponseLimits;
   readonly #acceptance: Acceptance;
   readonly #keeper: RecordKeeper;
+  readonly #carry: CarryOptions;
   readonly #life: PublicationLife;
   readonly #door: Doorkeeper;
   readonly #opened = new Map<string, Conversation>();
@@ -195,6 +196,8 @@ class OpenPublication implements Publication {
       onForgotten: (hash) => this.#forgotten(hash),
     });
     const reach = options.reach ?? 'any';
+    const bridge = reach === 'radio' ? 'none' : (options.bridge ?? 'trusted');
+    this.#carry = { bridge };
     this.#keeper = new RecordKeeper({
       clock,
       random,
@@ -205,7 +208,7 @@ class OpenPublication implements Publication {
       expiry,
       aheadEpochs: options.aheadEpochs ?? 0,
       ownerSeed: state.ownerSeed,
-      bridge: reach === 'radio' ? 'none' : (options.bridge ?? 'trusted'),
+      bridge,
       bodies: new Bodies({ ...options, lifecycle, reach, clock, binding: tag.evidenceBinding }),
       publicOf: x25519PublicKey,
       makeInbox: (keys, queue, onUnknownPrekey) =>
@@ -236,7 +239,7 @@ class OpenPublication implements Publication {
   async open(): Promise<void> {
     // Who waited in a namespace's session is accepted while this opens, and is no matter of an earlier run.
     const unconfirmed = this.#acceptance.unconfirmed();
-    const takeUp = this.#resumed && this.#options.durable && earlier(this.#surroundings, this.handle);
+    const takeUp = this.#resumed && this.#options.durable && earlier({ ...this.#surroundings, carry: this.#carry }, this.handle);
     await this.#life.open();
     if (takeUp) takeUp(this.#options, this.#door);
     for (const [hash, reply] of unconfirmed) this.#resume(hash, reply);
@@ -343,6 +346,7 @@ class OpenPublication implements Publication {
       sas: reply.commitment,
       ...(reply.hello && { hello: reply.hello }),
       ...(preferred && { preferred }),
+      carry: this.#carry,
       ...(signer && { signer }),
       ...(allow && { expected: { policy: allow } }),
       onFirstFrame: () => this.#onFirstFrame(hash),
@@ -371,7 +375,7 @@ class OpenPublication implements Publication {
 
   #send(namespace: Namespace, queue: Uint8Array, frame: Uint8Array): void {
     // A reply that is lost here is sent again when the responder asks again.
-    namespace.send(queue, frame).catch(() => {});
+    namespace.send(queue, frame, this.#carry).catch(() => {});
   }
 
   #emit(event: PublicationEvent): void {

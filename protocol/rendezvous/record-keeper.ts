@@ -264,7 +264,7 @@ export class RecordKeeper {
     if (epoch.attached) return;
     epoch.attached = true;
     for (const namespace of this.#init.namespaces) {
-      epoch.inbox.subscribe(namespace);
+      epoch.inbox.subscribe(namespace, { bridge: this.#init.bridge });
       epoch.restorer.add(namespace);
       const query = { id: keys.id, lookupKey: keys.lookupKey };
       const options = { signal: this.#aborter.signal };

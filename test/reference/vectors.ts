@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { eid, epochValues, groups, lastingValues, randomSecret, textSecret, words } from './derive.js';
 import { identityVectors } from './identity.js';
+import { udpVectors } from './udp.js';
 
 const provenance =
   'Made by test/reference/vectors.ts, an implementation of protocol/SPEC.md on node:crypto that shares no code with protocol/.';
@@ -108,6 +109,7 @@ write('eid', {
 });
 
 write('identity', { provenance, ...identityVectors() });
+write('udp', udpVectors);
 
 /** Content of test/vectors/NAME.json by name. */
 export const vectorFiles: Readonly<Record<string, object>> = files;

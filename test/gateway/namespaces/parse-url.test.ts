@@ -1,5 +1,6 @@
 /** `--namespace`: every form, every mistake with one clear line, and no password in any of them. */
 import { parseNamespaceUrl, withoutSecrets } from '@rdv/gateway/namespaces/parse-url';
+import { udpName } from '@rdv/gateway/namespaces/udp-target';
 import { describe, expect, it } from 'vitest';
 
 const files = (path: string): string => `text of ${path}\n`;
@@ -84,4 +85,37 @@ describe('parseNamespaceUrl', () => {
 
 it('shows URLs without secrets', () => {
   expect(withoutSecrets('mqtts://user:pass@h:1/x?password-file=y')).toBe('mqtts://h:1/x');
+});
+
+describe('udp:', () => {
+  const all = { port: 21_060, broadcast: true, group: 'ff12::c9e1:5244', interfaces: [] };
+  it.each([
+    ['udp:', all, 'udp:'],
+    ['udp://', all, 'udp:'],
+    ['udp:?interface=eth0&interface=wlan0', { ...all, interfaces: ['eth0', 'wlan0'] }, 'udp:'],
+    ['udp://:5000', { ...all, port: 5000 }, 'udp://:5000'],
+    ['udp://broadcast', { ...all, group: undefined }, 'udp://broadcast'],
+    ['udp://255.255.255.255:99', { ...all, group: undefined, port: 99 }, 'udp://broadcast:99'],
+    ['udp://multicast/?interface=eth0.7', { ...all, broadcast: false, interfaces: ['eth0.7'] }, 'udp://multicast'],
+    ['udp://[ff12::1]:7', { ...all, broadcast: false, group: 'ff12::1', port: 7 }, 'udp://[ff12::1]:7'],
+  ])('%s', (url, target, name) => {
+    const spec = parseNamespaceUrl(url);
+    expect(spec).toEqual({ kind: 'udp', target });
+    expect(udpName(target)).toBe(name);
+    expect(parseNamespaceUrl(name)).toEqual({ kind: 'udp', target: { ...target, interfaces: [] } });
+  });
+
+  it.each([
+    ['udp://192.0.2.7', 'broadcast, multicast or'],
+    ['udp://[ff05::1]', 'link-local group'],
+    ['udp://[fe80::1]', 'link-local group'],
+    ['udp://broadcast:0', '1 to 65535'],
+    ['udp://broadcast:70000', '1 to 65535'],
+    ['udp:?base=x', 'unknown parameter "base"'],
+    ['udp:?interface=', 'name of a network interface'],
+    ['udp://user@host', 'there are udp:'],
+    ['udp:eth0', 'there are udp:'],
+  ])('%s is refused', (url, why) => {
+    expect(() => parseNamespaceUrl(url)).toThrow(why);
+  });
 });

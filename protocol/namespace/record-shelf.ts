@@ -1,15 +1,15 @@
 /**
- * The records a beacon holds (SPEC §3, §9.5): its own publisher's, and those that a gateway mirrors to it. Bounded,
- * checked, swept when they expire.
+ * The records that an end holds which answers look-ups by itself (SPEC §3, §9.5, §13): its own publisher's, and those that
+ * a bridge mirrors to it. Bounded, checked, swept when they expire.
  */
-import { assertBytes, equalBytes, toHex } from '@rdv/protocol/core/bytes';
-import { KEY_BYTES, OWNERS_PER_ID } from '@rdv/protocol/core/constants';
-import { RdvError } from '@rdv/protocol/core/errors';
-import type { Clock } from '@rdv/protocol/core/ports';
-import type { BridgePolicy } from '@rdv/protocol/namespace/port';
-import { checkPut, isNewer, type RecordEnvelope } from '@rdv/protocol/record/envelope';
+import { assertBytes, equalBytes, toHex } from '../core/bytes.js';
+import { KEY_BYTES, OWNERS_PER_ID } from '../core/constants.js';
+import { RdvError } from '../core/errors.js';
+import type { Clock } from '../core/ports.js';
+import { checkPut, isNewer, type RecordEnvelope } from '../record/envelope.js';
+import type { BridgePolicy } from './port.js';
 
-/** Records of others kept at most: a gateway mirrors what concerns the beacon's publications, no more. */
+/** Records of others kept at most by default: a gateway mirrors what concerns a beacon's publications, no more. */
 const MIRRORED_MAX = 256;
 
 export interface ShelvedRecord {
@@ -34,8 +34,11 @@ export class RecordShelf {
   /** By id and owner, least recently renewed first. */
   readonly #shelf = new Map<string, ShelvedRecord>();
 
-  constructor(clock: Clock) {
+  readonly #mirroredMax: number;
+
+  constructor(clock: Clock, mirroredMax: number = MIRRORED_MAX) {
     this.#clock = clock;
+    this.#mirroredMax = mirroredMax;
   }
 
   /**
@@ -90,7 +93,7 @@ export class RecordShelf {
     const others = [...this.#shelf].filter(([, one]) => !one.own);
     const siblings = others.filter(([, one]) => !one.record.tombstone && equalBytes(one.record.id, id));
     for (const [key] of siblings.slice(0, Math.max(0, siblings.length - OWNERS_PER_ID))) this.#shelf.delete(key);
-    for (const [key] of others.slice(0, Math.max(0, others.length - MIRRORED_MAX))) this.#shelf.delete(key);
+    for (const [key] of others.slice(0, Math.max(0, others.length - this.#mirroredMax))) this.#shelf.delete(key);
   }
 
   #sweep(): void {
