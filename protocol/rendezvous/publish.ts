@@ -239,7 +239,8 @@ class OpenPublication implements Publication {
   async open(): Promise<void> {
     // Who waited in a namespace's session is accepted while this opens, and is no matter of an earlier run.
     const unconfirmed = this.#acceptance.unconfirmed();
-    const takeUp = this.#resumed && this.#options.durable && earlier({ ...this.#surroundings, carry: this.#carry }, this.handle);
+    const takeUp =
+      this.#resumed && this.#options.durable && earlier({ ...this.#surroundings, carry: this.#carry }, this.handle);
     await this.#life.open();
     if (takeUp) takeUp(this.#options, this.#door);
     for (const [hash, reply] of unconfirmed) this.#resume(hash, reply);
