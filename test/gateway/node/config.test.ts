@@ -19,7 +19,7 @@ const faults: [string, unknown, string[]][] = [
     { version: 1, publications: [{ tag: 'a', 'tag-file': 'b', handler: { reply: '' } }] },
     ['publications.0: give exactly one'],
   ],
-  ['a namespace nobody speaks', { version: 1, namespaces: ['ftp://x'] }, ['namespaces.0: must be mqtt://']],
+  ['a namespace nobody speaks', { version: 1, namespaces: ['ftp://x'] }, ['namespaces.0: must be mqtt(s)://']],
   [
     'ble: without a beacon',
     { version: 1, publications: [{ tag: 'a', namespaces: ['ble:'], handler: { reply: '' } }] },
