@@ -21,7 +21,7 @@ const OPEN_DEADLINE_MS = 5000;
 const CLOSE_DEADLINE_MS = 2000;
 const BACK_OFF_MS: readonly number[] = [50, 100, 200, 500, 1000];
 /** Up for so long was a connection: the next back-off begins anew. */
-const PROVEN_MS = 500;
+const PROVEN_MS = 200;
 
 export interface ConnectionOptions {
   /** The port, for people: `/dev/ttyACM0`. */
