@@ -16,12 +16,24 @@ interface Held<L> {
   settled: boolean;
 }
 
+export interface Holding {
+  readonly settled: Promise<void>;
+  /** Idempotent. */
+  close(): void;
+  /** Closes it, and remembers how far it was read for whoever holds it next. */
+  leave(): void;
+}
+
+const LEFT_MAX = 4096;
+
 export class Shared<L extends (bytes: Uint8Array) => void> {
   readonly #streams: EventStreams;
   readonly #kind: StreamItem['kind'];
   readonly #max: number;
   readonly #from: number | undefined;
   readonly #held = new Map<string, Held<L>>();
+  /** Places in queues that were left for a while. */
+  readonly #left = new Map<string, number>();
   #count = 0;
 
   constructor(streams: EventStreams, kind: StreamItem['kind'], max: number, from: number | undefined) {
@@ -35,7 +47,7 @@ export class Shared<L extends (bytes: Uint8Array) => void> {
    * `settled`: queues when the service holds it, ids when it has answered.
    * @throws RdvError `quota`
    */
-  hold(bytes: Uint8Array, listen: L, signal?: AbortSignal): { readonly settled: Promise<void>; close(): void } {
+  hold(bytes: Uint8Array, listen: L, signal?: AbortSignal): Holding {
     if (this.#count >= this.#max) throw new RdvError('quota', `more than ${this.#max} subscriptions: close some first`);
     const key = toHex(bytes);
     let mine!: Listener<L>;
@@ -45,7 +57,7 @@ export class Shared<L extends (bytes: Uint8Array) => void> {
     settled.catch(() => {});
     if (signal?.aborted) {
       mine.reject(new CanceledError());
-      return { settled, close: () => {} };
+      return { settled, close: () => {}, leave: () => {} };
     }
     // What is kept under an id has to be told to each watcher: those that share need a new answer.
     const known = this.#held.get(key);
@@ -66,7 +78,15 @@ export class Shared<L extends (bytes: Uint8Array) => void> {
       this.#streams.remove(held.item);
     };
     signal?.addEventListener('abort', close, { once: true });
-    return { settled, close };
+    const leave = (): void => {
+      const { after } = held.item;
+      close();
+      if (after === undefined || this.#held.has(key)) return;
+      this.#left.set(key, after);
+      const [oldest] = this.#left.keys();
+      if (this.#left.size > LEFT_MAX && oldest !== undefined) this.#left.delete(oldest);
+    };
+    return { settled, close, leave };
   }
 
   close(error: RdvError): void {
@@ -85,10 +105,12 @@ export class Shared<L extends (bytes: Uint8Array) => void> {
       held.settled = true;
       for (const { resolve } of held.listeners) resolve();
     };
+    const from = this.#left.get(key) ?? this.#from;
+    this.#left.delete(key);
     const item: StreamItem = {
       kind: this.#kind,
       bytes,
-      after: this.#from,
+      after: from,
       onHeld: this.#kind === 'queue' ? settle : () => {},
       onAnswered: settle,
       onData: (data) => {

@@ -148,8 +148,8 @@ export class HttpNamespace implements Namespace {
   subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription {
     assertBytes('queue', queue, QUEUE_BYTES);
     if (this.#state === 'closed') throw closedError();
-    const { settled, close } = this.#queues.hold(queue, onFrame);
-    return { ready: settled, close };
+    const { settled, close, leave } = this.#queues.hold(queue, onFrame);
+    return { ready: settled, close, leave };
   }
 
   async send(queue: Uint8Array, frame: Uint8Array): Promise<void> {

@@ -11,6 +11,7 @@ import { openMqttNamespace } from '../namespaces/mqtt.js';
 import type { MqttTarget } from '../namespaces/mqtt-target.js';
 import { type NamespaceSpec, parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
 import { openUdpNamespace } from '../namespaces/udp-open.js';
+import { openWsNamespace } from '../namespaces/ws.js';
 import { BrokerSessions } from './broker-sessions.js';
 
 /** How a node reaches `ble:`: as the beacon itself, or as somebody who comes to one. */
@@ -63,7 +64,8 @@ export class NamespacePool {
 
   async #openHttp(target: HttpTarget, fromKept: boolean): Promise<Namespace> {
     // What came while this node was away is taken, too: the protocol knows what it has had.
-    return openHttpNamespace({ ...this.#ports, log: this.#ports.log.scope('http'), target, fromKept });
+    const options = { ...this.#ports, log: this.#ports.log.scope('http'), target, fromKept };
+    return target.protocol.startsWith('ws') ? openWsNamespace(options) : openHttpNamespace(options);
   }
 
   async all(urls: readonly string[], use: 'publish' | 'respond'): Promise<Namespace[]> {

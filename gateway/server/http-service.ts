@@ -5,12 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
+import { acceptWebSockets } from '../namespaces/websocket.js';
 import { FanOut } from './fan-out.js';
 import { aboutRoutes } from './http-about.js';
 import { createHttpApp, type HttpApp } from './http-app.js';
 import { eventRoutes } from './http-events.js';
 import { queueRoutes } from './http-queues.js';
 import { recordRoutes } from './http-records.js';
+import { linkDoor } from './link-door.js';
 import { LimitBook, type ServiceLimits } from './service-limits.js';
 import type { ServiceDatabase } from './store/database.js';
 import type { StoreLimits } from './store/room.js';
@@ -57,7 +59,7 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
     throw new InvalidArgumentError(`"port" expected 0 to 65535, got ${port}`);
   if (!/^(\/[\w.~-]{1,64}){0,8}$/.test(base))
     throw new InvalidArgumentError('"base" expected nothing, or a path like /meet, without a slash at its end');
-  const { storeLimits } = options;
+  const { storeLimits, origins = '*' } = options;
   const store = new ServiceStore({ database, clock, log, ...(storeLimits && { limits: storeLimits }) });
   const book = new LimitBook(clock, store.salt, options.limits);
   const fanOut = new FanOut(store);
@@ -85,11 +87,14 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
       ],
       book,
       log,
-      origins: options.origins ?? '*',
+      origins,
       trustedProxies: options.trustedProxies ?? [],
       maxConnections: book.limits.streams + 1024,
       ...(options.tls && { tls: options.tls }),
     });
+    const { caller, server } = app;
+    const door = linkDoor({ ...options, ...parts, path: `${base}/1/link`, origins, caller });
+    await acceptWebSockets(server, clock, door);
     const bound = await app.listen(host, port);
     const shown = host.includes(':') ? `[${host}]` : host;
     return {

@@ -2,8 +2,8 @@
 import type { LinkFrame } from './frames.js';
 import { type LinkAnswer, type LinkHandlers, type LinkQuery, LinkRefusal } from './peer.js';
 
-/** Look-ups that one peer may keep open: a few tags, three epochs each. */
-const OPEN_MAX = 64;
+/** Look-ups that one peer may keep open unless told otherwise: a few tags, three epochs each. */
+export const LOOKUPS_MAX = 64;
 /** Records waiting for the pipe on behalf of one look-up. */
 const WAITING_MAX = 16;
 
@@ -16,16 +16,18 @@ interface Open {
 
 export class LookupTable {
   readonly #send: (frame: LinkFrame) => Promise<void>;
+  readonly #max: number;
   readonly #open = new Map<number, Open>();
 
-  constructor(send: (frame: LinkFrame) => Promise<void>) {
+  constructor(send: (frame: LinkFrame) => Promise<void>, max: number = LOOKUPS_MAX) {
     this.#send = send;
+    this.#max = max;
   }
 
   /** @throws LinkRefusal `quota`, `protocol-violation` · what `onGet` throws */
   open(request: number, query: LinkQuery, onGet: NonNullable<LinkHandlers['onGet']>): void {
     if (this.#open.has(request)) throw new LinkRefusal('protocol-violation', 'the number is in use');
-    if (this.#open.size >= OPEN_MAX) throw new LinkRefusal('quota', 'more look-ups than this link keeps open');
+    if (this.#open.size >= this.#max) throw new LinkRefusal('quota', 'more look-ups than this link keeps open');
     const state: Open = { closed: false, ended: false, waiting: 0, stop: () => {} };
     this.#open.set(request, state);
     const answer: LinkAnswer = {

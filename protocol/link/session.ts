@@ -31,6 +31,8 @@ export interface LinkOptions extends Surroundings {
   readonly answers?: { readonly keyed?: boolean; readonly byId?: boolean };
   /** Limits told to the peer. Default: 64 credits, 16 KiB, 32 requests, 1024 subscriptions. */
   readonly limits?: Partial<Pick<LinkHello, 'credits' | 'maxMessageBytes' | 'maxRequests' | 'maxSubscriptions'>>;
+  /** Look-ups that the peer may keep open; default 64. */
+  readonly maxLookups?: number;
   /** What the peer may ask for. Default: 2000 frames and 1 MiB a second, four times that at once. */
   readonly metering?: { readonly frames?: Rate; readonly bytes?: Rate };
   /** Node keys (32 bytes each) that count as trusted. Default: none. */
@@ -99,7 +101,7 @@ class LinkSession implements LinkPeer {
       () => this.close(new RdvError('timeout', 'the other end of the link no longer answers')),
       (request) => this.#watches.has(request),
     );
-    this.#lookups = new LookupTable((frame) => this.#channel.send(frame));
+    this.#lookups = new LookupTable((frame) => this.#channel.send(frame), options.maxLookups);
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpened = { resolve, reject };
     });

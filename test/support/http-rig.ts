@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type HttpNamespace, openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { openWsNamespace, type WsNamespace } from '@rdv/gateway/namespaces/ws';
 import { type HttpService, type HttpServiceOptions, openHttpService } from '@rdv/gateway/server/http-service';
 import { openSqliteService } from '@rdv/gateway/server/store/sqlite-service';
 import type { Namespace } from '@rdv/protocol/namespace/port';
@@ -27,6 +28,13 @@ export async function openService(options: ServiceOptions = {}): Promise<HttpSer
 /** A connected namespace over HTTP. */
 export async function openUpHttp(port: number, host = '127.0.0.1'): Promise<HttpNamespace> {
   const namespace = openHttpNamespace({ ...surroundings, target: { protocol: 'http', host, port } });
+  await namespace.firstAttempt;
+  return namespace;
+}
+
+/** A connected namespace over WebSocket. */
+export async function openUpWs(port: number, host = '127.0.0.1'): Promise<WsNamespace> {
+  const namespace = openWsNamespace({ ...surroundings, target: { protocol: 'ws', host, port } });
   await namespace.firstAttempt;
   return namespace;
 }

@@ -2,7 +2,7 @@ import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
 import type { HttpService } from '@rdv/gateway/server/http-service';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
-import { openService, openUpHttp, serviceRig } from '../../support/http-rig.js';
+import { openService, openUpHttp, openUpWs, serviceRig } from '../../support/http-rig.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
 import { surroundings } from '../../support/mqtt-rig.js';
 
@@ -17,8 +17,17 @@ namespaceContract('HTTP', async () => {
   return serviceRig([port, port, port], openUpHttp, async () => {});
 });
 
-it('carries a rendezvous and a conversation', async () => {
-  const [one, two] = await Promise.all([openUpHttp(service.port), openUpHttp(service.port)]);
+namespaceContract('WebSocket', async () => {
+  const { port } = service;
+  return serviceRig([port, port, port], openUpWs, async () => {});
+});
+
+it.each([
+  ['HTTP', openUpHttp, openUpHttp],
+  ['WebSocket', openUpWs, openUpWs],
+  ['both', openUpHttp, openUpWs],
+] as const)('carries a rendezvous and a conversation over %s', async (_name, open, openOther) => {
+  const [one, two] = await Promise.all([open(service.port), openOther(service.port)]);
   const tag = newTag();
   const publication = await publishOn(tag, one);
   const first = firstOf(publication);

@@ -1,0 +1,236 @@
+/**
+ * Links over WebSocket at a namespace service (SPEC §14.7): a store at the other end of the link protocol. Where a
+ * session stands in the queues that it holds is remembered, so that it goes on there after a broken connection, a
+ * restart, or at another process.
+ */
+import { createHmac } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { fromBase64Url, toHex } from '@rdv/protocol/core/bytes';
+import { QUEUE_TTL_SECONDS } from '@rdv/protocol/core/constants';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
+import { type LinkAnswer, type LinkPeer, type LinkQuery, LinkRefusal } from '@rdv/protocol/link/peer';
+import type { PacketPipe } from '@rdv/protocol/link/pipe';
+import { openLink } from '@rdv/protocol/link/session';
+import { checkPut } from '@rdv/protocol/record/envelope';
+import type { WebSocketDoor } from '../namespaces/websocket.js';
+import type { FanOut } from './fan-out.js';
+import { FrameFeed } from './frame-feed.js';
+import { ProblemError } from './problem.js';
+import { RecordFeed } from './record-feed.js';
+import type { Caller, LimitBook } from './service-limits.js';
+import type { ServiceStore } from './store/service-store.js';
+
+export interface LinkDoorOptions extends Surroundings {
+  readonly store: ServiceStore;
+  readonly fanOut: FanOut;
+  readonly book: LimitBook;
+  readonly open: Set<() => void>;
+  /** Where links are asked for. */
+  readonly path: string;
+  readonly origins: '*' | readonly string[];
+  readonly caller: (request: IncomingMessage) => Caller;
+}
+
+const SESSION_BYTES = 16;
+/** How much of a place may be forgotten by a crash: it is read again. */
+const PLACES_MS = 5000;
+
+/** By session, in hexadecimal: the link that has it. */
+type Sessions = Map<string, LinkPeer>;
+
+export function linkDoor(options: LinkDoorOptions): WebSocketDoor {
+  const sessions: Sessions = new Map();
+  const releases = new WeakMap<IncomingMessage, () => void>();
+  return {
+    knock: (request) => {
+      const asked = sessionOf(request, options.path);
+      if (asked === undefined) return 404;
+      if (asked === 'malformed') return 400;
+      const { origin } = request.headers;
+      if (options.origins !== '*' && origin !== undefined && !options.origins.includes(origin)) return 403;
+      try {
+        const caller = options.caller(request);
+        options.book.request(caller, 0);
+        releases.set(request, options.book.stream(caller));
+      } catch {
+        return 429;
+      }
+      return undefined;
+    },
+    enter: (pipe, request) => {
+      const asked = sessionOf(request, options.path);
+      const release = releases.get(request) ?? (() => {});
+      if (asked === undefined || asked === 'malformed') return pipe.close();
+      new ServedLink(options, pipe, options.caller(request), asked, sessions, release);
+    },
+  };
+}
+
+interface Asked {
+  readonly session: Uint8Array;
+  readonly fromKept: boolean;
+}
+
+function sessionOf({ url = '' }: IncomingMessage, path: string): Asked | 'malformed' | undefined {
+  const [before, query = ''] = url.split('?');
+  if (before !== path) return undefined;
+  const parameters = new URLSearchParams(query);
+  try {
+    const session = fromBase64Url(parameters.get('session') ?? '');
+    return session.length === SESSION_BYTES ? { session, fromKept: parameters.get('kept') === '1' } : 'malformed';
+  } catch {
+    return 'malformed';
+  }
+}
+
+class ServedLink {
+  readonly #options: LinkDoorOptions;
+  readonly #caller: Caller;
+  /** A hash: who reads the database learns no session. */
+  readonly #session: Uint8Array;
+  readonly #fromKept: boolean;
+  readonly #link: LinkPeer;
+  readonly #feed: FrameFeed;
+  readonly #saved = new Map<string, number>();
+  #saving: Timer | undefined;
+
+  constructor(
+    options: LinkDoorOptions,
+    pipe: PacketPipe,
+    caller: Caller,
+    asked: Asked,
+    sessions: Sessions,
+    release: () => void,
+  ) {
+    const { store, fanOut, clock, book, open } = options;
+    this.#options = options;
+    this.#caller = caller;
+    this.#fromKept = asked.fromKept;
+    this.#session = new Uint8Array(createHmac('sha256', store.salt).update(asked.session).digest().subarray(0, 16));
+    this.#feed = new FrameFeed({
+      store,
+      fanOut,
+      deliver: (queue, _n, frame) => this.#link.deliver(queue, frame),
+      onFailure: () => this.#link.close(new RdvError('busy', 'the service cannot read')),
+    });
+    this.#link = openLink(pipe, {
+      ...options,
+      side: 'responder',
+      role: 'store',
+      answers: { byId: true },
+      limits: { maxRequests: 256, maxSubscriptions: 65_535, credits: 64 },
+      maxLookups: book.limits.queuesPerStream * 4,
+      metering: { frames: book.limits.requests, bytes: book.limits.bytes },
+      handlers: {
+        onPut: (record) => this.#put(record),
+        onGet: (query, answer) => this.#get(query, answer),
+        onSub: (queue) => this.#sub(queue),
+        onUnsub: (queue) => this.#unsub(queue),
+        onSend: (queue, frame) => this.#send(queue, frame),
+      },
+    });
+    const key = toHex(this.#session);
+    // One connection a session: the older one is broken, or somebody else's.
+    sessions.get(key)?.close(new RdvError('closed', 'the session has come back'));
+    sessions.set(key, this.#link);
+    const end = (): void => this.#link.close(new LinkRefusal('closed', 'the service is closing', 1000));
+    open.add(end);
+    this.#link.onClose(() => {
+      open.delete(end);
+      if (sessions.get(key) === this.#link) sessions.delete(key);
+      this.#saving?.cancel();
+      void this.#save();
+      this.#feed.close();
+      release();
+    });
+    const saveSoon = (): void => {
+      this.#saving = clock.schedule(PLACES_MS, () => {
+        void this.#save();
+        saveSoon();
+      });
+    };
+    saveSoon();
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    const { store, book, clock } = this.#options;
+    const record = checkPut(bytes, Math.floor(clock.now() / 1000));
+    const { id, owner, seq, notAfter, tombstone } = record;
+    limited(() => {
+      book.request(this.#caller, bytes.length);
+      book.put(this.#caller, id);
+    });
+    await store.put({
+      ...{ id, owner, seq, notAfter, tombstone, bytes: record.bytes },
+      client: this.#session.subarray(0, 8),
+      address: this.#caller.address,
+      perClient: 1,
+      perAddress: book.limits.ownersPerAddress,
+    });
+  }
+
+  #get(query: LinkQuery, answer: LinkAnswer): () => void {
+    if (query.kind !== 'id') throw new LinkRefusal('unsupported', 'a store is asked by id');
+    limited(() => this.#options.book.request(this.#caller, 0));
+    const feed = new RecordFeed({
+      store: this.#options.store,
+      fanOut: this.#options.fanOut,
+      deliver: (_id, record) => answer.record(record),
+      answered: () => answer.end(),
+      onFailure: () => this.#link.close(new RdvError('busy', 'the service cannot read')),
+    });
+    feed.add(query.id);
+    return () => feed.close();
+  }
+
+  async #sub(queue: Uint8Array): Promise<void> {
+    limited(() => this.#options.book.request(this.#caller, 0));
+    this.#feed.add(queue);
+    try {
+      const { after, resumed } = await this.#options.store.hold(this.#session, queue);
+      const from = resumed || !this.#fromKept ? after : 0;
+      this.#saved.set(toHex(queue), from);
+      // After the acknowledgement: who subscribes is told so before the first frame.
+      queueMicrotask(() => this.#feed.begin(queue, from, resumed || this.#fromKept));
+    } catch (error) {
+      this.#feed.remove(queue);
+      throw error;
+    }
+  }
+
+  #unsub(queue: Uint8Array): void {
+    // At the end of the link the session stays.
+    if (this.#link.state !== 'open') return;
+    this.#feed.remove(queue);
+    this.#saved.delete(toHex(queue));
+    this.#options.store.release(this.#session, queue).catch(() => {});
+  }
+
+  async #send(queue: Uint8Array, frame: Uint8Array): Promise<void> {
+    const { store, book, clock } = this.#options;
+    limited(() => book.request(this.#caller, frame.length));
+    const wait = book.frame(queue);
+    if (wait > 0) throw new LinkRefusal('quota', 'too many frames to this queue', wait);
+    const expires = Math.floor(clock.now() / 1000) + QUEUE_TTL_SECONDS;
+    await store.append({ queue, frame, sender: this.#caller.address, expires });
+  }
+
+  /** Remembers how far the session has come. */
+  async #save(): Promise<void> {
+    const places = this.#feed.places().filter(({ queue, after }) => this.#saved.get(toHex(queue)) !== after);
+    for (const { queue, after } of places) this.#saved.set(toHex(queue), after);
+    // What is not remembered is only handed over again.
+    await this.#options.store.taken(this.#session, places).catch(() => {});
+  }
+}
+
+/** A limit of the service, in the words of a link. */
+function limited(spend: () => void): void {
+  try {
+    spend();
+  } catch (error) {
+    if (error instanceof ProblemError) throw new LinkRefusal('quota', error.message, error.retryAfterMs);
+    throw error;
+  }
+}
