@@ -2,11 +2,16 @@
  * `rdv boards`: the beacon boards at the serial ports. Only boards that are known by their USB ids, and ports that are
  * named, are asked: a question in a foreign protocol would confuse other devices (an HCI dongle needs a reset after it).
  */
+import { realpathSync } from 'node:fs';
 import type { Board } from '@rdv/hardware/companion/board';
 import { CAPABILITY_BITS, type Capability } from '@rdv/hardware/companion/codes';
 import { listSerialPorts, type SerialPortInfo } from '@rdv/hardware/hci/serial-port';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { toRdvError } from '@rdv/protocol/core/errors';
+import { ControlClient } from '../node/control-client.js';
+import { nodeAnswers } from '../node/control-server.js';
+import type { BoardPart } from '../node/kept-board.js';
+import { nodePaths } from '../node/paths.js';
 import { openPort } from './board-port.js';
 import type { Command } from './commander.js';
 import { table } from './output.js';
@@ -27,6 +32,8 @@ interface BoardLine {
   readonly port: string;
   readonly answer: 'board' | 'none' | 'not-asked';
   readonly usb?: string | undefined;
+  /** The running node has it, and said this. */
+  readonly kept?: boolean;
   readonly why?: string;
   readonly board?: string;
   readonly firmware?: string;
@@ -76,6 +83,53 @@ async function ask(port: string, usb: string | undefined, options: BoardsOptions
   }
 }
 
+/** Boards that the running node holds, by the device that their port is. */
+async function keptByNode(options: BoardsOptions): Promise<Map<string, BoardPart>> {
+  const { controlSocket } = nodePaths(options.state);
+  if (!(await nodeAnswers(controlSocket))) return new Map();
+  const api = new ControlClient(controlSocket);
+  const { boards } = await api.status();
+  await api.close();
+  return new Map(boards.map((part) => [deviceOf(part.port), part]));
+}
+
+/** What a name under /dev/serial/by-id leads to. */
+function deviceOf(port: string): string {
+  try {
+    return realpathSync(port);
+  } catch {
+    return port;
+  }
+}
+
+function fromNode({
+  port,
+  state,
+  why,
+  board,
+  firmware,
+  carries,
+  onAir,
+  batteryMv,
+  clockErrorMs,
+}: BoardPart): BoardLine {
+  if (state === 'away') return { port, answer: 'none', kept: true, ...(why === undefined ? {} : { why }) };
+  return {
+    port,
+    answer: 'board',
+    kept: true,
+    ...(board === undefined ? {} : { board }),
+    ...(firmware === undefined ? {} : { firmware }),
+    ...(carries === undefined ? {} : { tag: carries ? 'carried' : 'none' }),
+    ...(onAir === undefined ? {} : { onAir }),
+    batteryMv,
+    clock: {
+      confidence: 'set',
+      ...(clockErrorMs === undefined ? {} : { errorSeconds: Math.round(clockErrorMs / 100) / 10 }),
+    },
+  };
+}
+
 function row(line: BoardLine): string[] {
   if (line.answer !== 'board') {
     const why = line.answer === 'not-asked' ? `not asked: "rdv boards ${line.port}" asks it` : (line.why ?? '');
@@ -105,10 +159,17 @@ async function boards(named: readonly string[], options: BoardsOptions): Promise
       out.progress('not-listed', {}, toRdvError(error).message);
     }
   }
-  const ports = named.length > 0 ? named.map((path): SerialPortInfo => ({ path })) : listed;
+  const kept = await keptByNode(options);
+  const ports: SerialPortInfo[] = named.length > 0 ? named.map((path) => ({ path })) : [...listed];
+  if (named.length === 0) {
+    const devices = new Set(listed.map(({ path }) => deviceOf(path)));
+    for (const [device, { port }] of kept) if (!devices.has(device)) ports.push({ path: port });
+  }
   // At once: a port where nobody answers takes seconds.
   const lines = await Promise.all(
     ports.map((info): Promise<BoardLine> | BoardLine => {
+      const part = kept.get(deviceOf(info.path));
+      if (part) return { ...fromNode(part), port: info.path };
       const usb = usbOf(info);
       const asked = named.length > 0 || options.all || (usb !== undefined && KNOWN_BOARDS.has(usb));
       return asked ? ask(info.path, usb, options) : { port: info.path, answer: 'not-asked', usb };

@@ -15,7 +15,9 @@ async function run(options: RunOptions): Promise<void> {
   const config = readConfigFile(resolve(options.config));
   if (options.check) {
     const { planPublications } = await import('../node/planned-publications.js');
+    const { planBoards } = await import('../node/planned-boards.js');
     await planPublications(config);
+    await planBoards(config);
     out.result({ valid: true }, `${options.config} is valid`);
     return;
   }
@@ -55,6 +57,9 @@ The file, in YAML; README.md and gateway/examples/ have more:
       namespaces: ['ble:']         # default: those of the file
       bridge: trusted              # or none, any
       handler: {reply: Open 8 to 20.}   # or {exec: COMMAND}, or {socket: /run/desk.sock}
+  boards:                          # beacons on a battery: in step whenever they are attached
+    - port: /dev/ttyACM0           # better a name under /dev/serial/by-id
+      tag: billboard on Rte. 101   # or tag-file: PATH; default: what is on it
 
 It prints one line when everything is up, and logs to standard error. SIGINT and SIGTERM stop it: records stay on
 the namespaces until they expire, and the next start takes everything up again.`;

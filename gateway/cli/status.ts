@@ -3,6 +3,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import type { NodeStatus } from '../node/api.js';
 import { ControlClient } from '../node/control-client.js';
 import { nodeAnswers } from '../node/control-server.js';
+import type { BoardPart } from '../node/kept-board.js';
 import { nodePaths } from '../node/paths.js';
 import type { Command } from './commander.js';
 import { duration } from './output.js';
@@ -19,6 +20,17 @@ function onAir(proof: NodeStatus['onAir']): string {
     case 'silent':
       return 'NOT heard by the second radio: look at adapter, antenna and distance';
   }
+}
+
+function boardText({ port, state, why, board, carries, batteryMv, clockErrorMs, driftPpm }: BoardPart): string {
+  if (state === 'away') return `${port} away: ${why}`;
+  return [
+    `${port} ${board ?? 'up'}`,
+    carries === undefined ? 'gets the time' : carries ? 'carries its tag' : 'does not carry its tag',
+    ...(clockErrorMs === undefined ? [] : [`clock was ${(clockErrorMs / 1000).toFixed(1)} s ahead`]),
+    ...(driftPpm === undefined ? [] : [`drift ${driftPpm} ppm`]),
+    ...(batteryMv === undefined ? [] : [`battery ${(batteryMv / 1000).toFixed(2)} V`]),
+  ].join(', ');
 }
 
 export function statusCommand(command: Command): Command {
@@ -43,6 +55,7 @@ export function statusCommand(command: Command): Command {
           `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
           `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
           ...(status.reportsAs ? [`reports as  ${status.reportsAs}`] : []),
+          ...status.boards.map((board) => `board       ${boardText(board)}`),
           `health      ${[status.health.status, ...status.health.problems].join('; ')}`,
           ...(status.roles.includes('beacon') ? [`on the air  ${onAir(status.onAir)}`] : []),
         ].join('\n'),

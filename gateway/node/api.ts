@@ -11,6 +11,7 @@ import type { TrustSource } from '../identity/trust-policy.js';
 import type { AirProofStatus } from '../radio/air-proof.js';
 import type { AdapterPart, NodeHealth } from './health.js';
 import type { JsonObject } from './json-lines.js';
+import type { BoardPart } from './kept-board.js';
 
 export type Lifecycle =
   | { readonly kind: 'unlimited' }
@@ -172,6 +173,8 @@ export interface NodeStatus {
   readonly bridge: Readonly<Record<string, number>> | undefined;
   /** What a second radio hears of the beacon role; undefined where none listens. */
   readonly onAir: AirProofStatus | undefined;
+  /** Beacon boards that it keeps in step, attached at the moment or not. */
+  readonly boards: readonly BoardPart[];
 }
 
 /** Whether a namespace can be used at the moment. It is tried again by itself while it cannot. */

@@ -44,6 +44,23 @@ export type IdentityConfig =
       readonly 'public-key'?: string | undefined;
     };
 
+/** A beacon board that is attached now and then: it is kept in step whenever it is. */
+export interface BoardConfig {
+  /** Serial port; a name under /dev/serial/by-id stays the same when others are plugged in. */
+  readonly port: string;
+  /** What it shall carry; with neither it gets the time, and keeps what it has. */
+  readonly tag?: string | undefined;
+  readonly 'tag-file'?: string | undefined;
+  readonly realm: string;
+  readonly 'interval-ms': number;
+  /** dBm. */
+  readonly power: number;
+  /** dBm at 0 m; default: the board's estimate. */
+  readonly calibrated?: number | undefined;
+  readonly format: 'native' | 'eddystone';
+  readonly resume: boolean;
+}
+
 export interface NodeConfig {
   readonly version: 1;
   readonly state?: string | undefined;
@@ -65,6 +82,7 @@ export interface NodeConfig {
     readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
   };
   readonly publications: readonly PublicationConfig[];
+  readonly boards: readonly BoardConfig[];
   /** What this node says of itself, and of beacons that its gateway role hears, on a broker (SPEC §10). Default: nothing. */
   readonly report?:
     | {
@@ -147,6 +165,18 @@ const publication = v.strictObject({
   handler,
 });
 
+const board = v.strictObject({
+  port: text,
+  tag: v.optional(v.string()),
+  'tag-file': v.optional(text),
+  realm: v.optional(v.string(), ''),
+  'interval-ms': v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(10_240)), 1000),
+  power: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-40), v.maxValue(20)), 0),
+  calibrated: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-100), v.maxValue(20))),
+  format: v.optional(v.picklist(['native', 'eddystone']), 'native'),
+  resume: v.optional(v.boolean(), false),
+});
+
 const schema = v.strictObject({
   version: v.literal(1, 'must be 1'),
   state: v.optional(text),
@@ -173,6 +203,7 @@ const schema = v.strictObject({
     {},
   ),
   publications: v.optional(v.array(publication), []),
+  boards: v.optional(v.pipe(v.array(board), v.maxLength(16, 'must be at most 16')), []),
   report: v.optional(
     v.strictObject({
       namespace: broker('a node reports to an MQTT broker'),
@@ -220,6 +251,14 @@ export function validateConfig(value: unknown, where: string): NodeConfig {
     if ((entry.tag === undefined) === (entry['tag-file'] === undefined)) {
       throw new RdvError('config', `${where}: publications.${index}: give exactly one of tag and tag-file`);
     }
+  });
+  const ports = new Set<string>();
+  config.boards.forEach((entry, index) => {
+    if (entry.tag !== undefined && entry['tag-file'] !== undefined) {
+      throw new RdvError('config', `${where}: boards.${index}: give tag or tag-file, not both`);
+    }
+    if (ports.has(entry.port)) throw new RdvError('config', `${where}: boards.${index}: this port is there twice`);
+    ports.add(entry.port);
   });
   const wantsBle =
     config.publications.some((entry) => entry.namespaces?.includes('ble:')) || config.namespaces.includes('ble:');

@@ -21,6 +21,8 @@ export interface HealthParts {
   readonly adapters: readonly AdapterPart[];
   readonly namespaces: readonly { readonly state: string }[];
   readonly onAir: AirProofStatus | undefined;
+  /** One that is away is none: it is on its battery, as it should be. */
+  readonly boards: readonly { readonly problem: string | undefined }[];
 }
 
 export interface NodeHealth {
@@ -39,7 +41,7 @@ export function hearingOf(adapter: AdapterPart): Hearing {
   return adapter.quietMs >= QUIET_MS ? 'deaf' : 'hearing';
 }
 
-export function healthOf({ clockDoubt, adapters, namespaces, onAir }: HealthParts): NodeHealth {
+export function healthOf({ clockDoubt, adapters, namespaces, onAir, boards }: HealthParts): NodeHealth {
   const failing: string[] = [];
   const degraded: string[] = [];
   if (clockDoubt) failing.push(`the clock cannot be believed: ${clockDoubt}`);
@@ -51,6 +53,9 @@ export function healthOf({ clockDoubt, adapters, namespaces, onAir }: HealthPart
     }
   });
   if (onAir?.state === 'silent') failing.push('the second radio does not hear the beacon');
+  boards.forEach(({ problem }, index) => {
+    if (problem !== undefined) degraded.push(`board ${index}: ${problem}`);
+  });
   const down = namespaces.flatMap(({ state }, index) => (state === 'up' ? [] : [index]));
   for (const index of down) degraded.push(`namespace ${index} is not reached`);
   if (down.length > 0 && down.length === namespaces.length) failing.push('no namespace is reached');

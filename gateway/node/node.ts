@@ -3,6 +3,7 @@
  * by the composition roots (`run-node.ts`, `local-node.ts`), which hand in the real clock and randomness.
  */
 import { readFileSync } from 'node:fs';
+import { openSerialPipe } from '@rdv/hardware/companion/serial-pipe';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import { toHex } from '@rdv/protocol/core/bytes';
@@ -40,8 +41,10 @@ import { Conversations } from './conversations.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
 import { healthOf } from './health.js';
+import { KeptBoard } from './kept-board.js';
 import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
+import type { PlannedBoard } from './planned-boards.js';
 import { Publications } from './publications.js';
 import { Radios } from './radios.js';
 import { type ReportConfig, type ReportRole, startReportRole } from './report-role.js';
@@ -85,6 +88,7 @@ export class Node implements NodeApi {
   #gateway: GatewayRole | undefined;
   #proof: AirProof | undefined;
   #report: ReportRole | undefined;
+  readonly #boards: KeptBoard[] = [];
 
   constructor(options: NodeOptions) {
     const { ports, store, beacon } = options;
@@ -161,6 +165,14 @@ export class Node implements NodeApi {
     const radio = await this.#radios.get(gateway.adapter);
     const far = await this.#pool.get(gateway.namespace, 'bridge');
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
+  }
+
+  /** Keeps these boards in step from now on, whenever they are attached. */
+  startBoards(planned: readonly PlannedBoard[]): void {
+    const { ports, store, clockGuard } = this.#options;
+    for (const plan of planned) {
+      this.#boards.push(new KeptBoard({ plan, openPipe: () => openSerialPipe(plan.port), ports, store, clockGuard }));
+    }
   }
 
   /**
@@ -320,6 +332,7 @@ export class Node implements NodeApi {
     const namespaces = await this.#pool.states();
     const adapters = await this.#radios.parts();
     const onAir = this.#proof?.status;
+    const boards = this.#boards.map(({ part }) => part);
     const { doubt: clockDoubt } = this.#options.clockGuard;
     return {
       version,
@@ -327,11 +340,12 @@ export class Node implements NodeApi {
       roles,
       namespaces,
       adapters,
-      health: healthOf({ clockDoubt, adapters, namespaces, onAir }),
+      health: healthOf({ clockDoubt, adapters, namespaces, onAir, boards }),
       reportsAs: this.#report?.node,
       nodeKey: this.#options.nodeKey && toHex(this.#options.nodeKey.publicKey),
       bridge: this.#gateway && { ...this.#gateway.status },
       onAir,
+      boards,
     };
   }
 
@@ -344,6 +358,7 @@ export class Node implements NodeApi {
     await this.#publications.close();
     await this.#ble?.then((namespace) => namespace.close()).catch(() => {});
     await this.#beacon?.close();
+    await Promise.all(this.#boards.map((board) => board.close()));
     await this.#pool.close();
     await this.#radios.close();
     await this.#options.store.close();

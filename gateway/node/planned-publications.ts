@@ -26,7 +26,8 @@ function handlerOf(config: HandlerConfig): Handler {
   return socketHandler(config.socket);
 }
 
-function tagOf(entry: PublicationConfig): string {
+/** @throws RdvError `config` when its file cannot be read */
+export function tagOf(entry: Pick<PublicationConfig, 'tag' | 'tag-file'>): string {
   if (entry.tag !== undefined) return entry.tag;
   const path = entry['tag-file'] ?? '';
   let bytes: Uint8Array;

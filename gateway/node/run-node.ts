@@ -14,6 +14,7 @@ import { type LogLevel, openLogger } from './logger.js';
 import { Node } from './node.js';
 import { openNodeKey } from './node-key.js';
 import { ensureStateDirectory, nodePaths } from './paths.js';
+import { planBoards } from './planned-boards.js';
 import { type PlannedPublication, planPublications } from './planned-publications.js';
 import { openNodeStore } from './store/node-store.js';
 
@@ -42,6 +43,7 @@ async function serve(node: Node, { request, handler }: PlannedPublication, log: 
  */
 export async function runNode(config: NodeConfig, options: RunOptions): Promise<void> {
   const planned = await planPublications(config);
+  const boards = await planBoards(config);
   const report = config.report && {
     namespace: config.report.namespace,
     intervalMs: config.report.interval * 1000,
@@ -76,6 +78,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
     if (beacon) await node.startBeacon();
     if (gateway) await node.startGateway();
     if (report) await node.startReport(report);
+    node.startBoards(boards);
     const control = await serveControl(paths.controlSocket, node, ports);
     try {
       // One after the other: each text tag costs a memory-hard derivation.

@@ -30,6 +30,14 @@ const faults: [string, unknown, string[]][] = [
     { version: 1, publications: [{ tag: 'a', lifecycle: { limit: 0 }, handler: { reply: '' } }] },
     ['publications.0.lifecycle'],
   ],
+  ['a board without a port', { version: 1, boards: [{ tag: 'a' }] }, ['boards.0.port']],
+  [
+    'a board with two tags',
+    { version: 1, boards: [{ port: '/a', tag: 'a', 'tag-file': 'b' }] },
+    ['boards.0: give tag or'],
+  ],
+  ['a board twice', { version: 1, boards: [{ port: '/a' }, { port: '/a' }] }, ['boards.1: this port is there twice']],
+  ['a board that is too loud', { version: 1, boards: [{ port: '/a', power: 21 }] }, ['boards.0.power']],
   [
     'a key that is none',
     { version: 1, roles: { beacon: { adapter: 'hci0', 'trusted-gateways': ['abc'] } } },

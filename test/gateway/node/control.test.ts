@@ -136,6 +136,7 @@ describe('control socket', () => {
       nodeKey: undefined,
       bridge: undefined,
       onAir: undefined,
+      boards: [],
       health: { status: 'ok', problems: [] },
       reportsAs: undefined,
     }),

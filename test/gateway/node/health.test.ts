@@ -2,7 +2,7 @@
 import { healthOf, hearingOf } from '@rdv/gateway/node/health';
 import { expect, it } from 'vitest';
 
-const fine = { clockDoubt: undefined, adapters: [], namespaces: [{ state: 'up' }], onAir: undefined };
+const fine = { clockDoubt: undefined, adapters: [], namespaces: [{ state: 'up' }], onAir: undefined, boards: [] };
 const adapter = { name: 'hci0', state: 'up', quietMs: 500 } as const;
 
 it('is fine when everything is, and without any radio or namespace', () => {
@@ -33,6 +33,14 @@ it('fails without a clock, on a silent beacon, and with no namespace at all', ()
   expect(healthOf({ ...fine, onAir: { state: 'silent', heardMsAgo: 40_000 } }).status).toBe('failing');
   expect(healthOf({ ...fine, namespaces: [{ state: 'up' }, { state: 'down' }] }).status).toBe('degraded');
   expect(healthOf({ ...fine, namespaces: [{ state: 'down' }] }).status).toBe('failing');
+});
+
+it('is degraded by a board that lacks something, not by one that is away', () => {
+  expect(healthOf({ ...fine, boards: [{ problem: undefined }] }).status).toBe('ok');
+  expect(healthOf({ ...fine, boards: [{ problem: undefined }, { problem: 'its battery is at 1.90 V' }] })).toEqual({
+    status: 'degraded',
+    problems: ['board 1: its battery is at 1.90 V'],
+  });
 });
 
 it('names nothing that could be an address', () => {
