@@ -20,10 +20,10 @@ const DIRECT_MAX = 4;
 const FRESH_MS = 2000;
 /** So often a frame of a queue goes to everybody, who else may listen there: a forged or lost subscription costs no more. */
 const ALL_EVERY_MS = 1000;
-const PEERS_MAX = 1024;
+const SENDERS_MAX = 1024;
 
 interface Holder {
-  readonly peer: string;
+  readonly host: string;
   until: number;
   readonly kind: HolderKind;
 }
@@ -48,8 +48,8 @@ export class UdpHolders {
   /** By queue in hexadecimal. */
   readonly #queues = new Map<string, Queue>();
   readonly #perHost = new Map<string, number>();
-  /** When each was heard last; least recently first. */
-  readonly #heard = new Map<string, number>();
+  /** Where and when each sender was heard last; least recently first. */
+  readonly #heard = new Map<string, { readonly peer: string; readonly at: number }>();
   #sweep: Timer | undefined;
 
   constructor(clock: Clock) {
@@ -60,18 +60,18 @@ export class UdpHolders {
     return this.#queues.size;
   }
 
-  /** Something came from `peer`. */
-  alive(peer: string): void {
-    this.#heard.delete(peer);
-    this.#heard.set(peer, this.#clock.monotonic());
-    if (this.#heard.size > PEERS_MAX) this.#heard.delete(this.#heard.keys().next().value!);
+  /** Something came from `sender`, who may have moved to another interface. */
+  alive(sender: string, peer: string): void {
+    this.#heard.delete(sender);
+    this.#heard.set(sender, { peer, at: this.#clock.monotonic() });
+    if (this.#heard.size > SENDERS_MAX) this.#heard.delete(this.#heard.keys().next().value!);
   }
 
   sub(name: string, sender: string, peer: string, kind: HolderKind): void {
     const until = this.#clock.monotonic() + HOLD_MS;
     const queue = this.#queues.get(name);
     const known = queue?.holders.get(sender);
-    if (known?.peer === peer && known.kind === kind) {
+    if (known?.host === hostOf(peer) && known.kind === kind) {
       known.until = until;
       return;
     }
@@ -87,7 +87,7 @@ export class UdpHolders {
     this.#queues.set(name, target);
     this.#perHost.set(host, held + 1);
     const before = isShown(target);
-    target.holders.set(sender, { peer, until, kind });
+    target.holders.set(sender, { host, until, kind });
     if (!before && isShown(target)) for (const observer of [...this.#observers]) observer.onSub(fromHex(name));
     this.#sweep ??= this.#clock.schedule(SWEEP_MS, () => this.#sweepAll());
   }
@@ -110,14 +110,12 @@ export class UdpHolders {
     const queue = this.#queues.get(name);
     if (!queue) return undefined;
     const now = this.#clock.monotonic();
-    const peers = [...queue.holders.values()].map(({ peer }) => peer);
-    const sure =
-      peers.length > 0 &&
-      peers.length <= DIRECT_MAX &&
-      queue.crowded < now &&
-      queue.all > now - ALL_EVERY_MS &&
-      peers.every((peer) => (this.#heard.get(peer) ?? never) > now - FRESH_MS);
-    if (sure) return peers;
+    const few = queue.holders.size > 0 && queue.holders.size <= DIRECT_MAX && queue.crowded < now;
+    if (few && queue.all > now - ALL_EVERY_MS) {
+      const heard = [...queue.holders.keys()].map((sender) => this.#heard.get(sender));
+      const fresh = heard.flatMap((one) => (one && one.at > now - FRESH_MS ? [one.peer] : []));
+      if (fresh.length === heard.length) return fresh;
+    }
     queue.all = now;
     return undefined;
   }
@@ -130,10 +128,9 @@ export class UdpHolders {
 
   #drop(name: string, queue: Queue, sender: string, holder: Holder): void {
     queue.holders.delete(sender);
-    const host = hostOf(holder.peer);
-    const held = (this.#perHost.get(host) ?? 1) - 1;
-    if (held > 0) this.#perHost.set(host, held);
-    else this.#perHost.delete(host);
+    const held = (this.#perHost.get(holder.host) ?? 1) - 1;
+    if (held > 0) this.#perHost.set(holder.host, held);
+    else this.#perHost.delete(holder.host);
     if (queue.holders.size === 0) this.#queues.delete(name);
     if (holder.kind === 'shown' && !isShown(queue))
       for (const observer of [...this.#observers]) observer.onUnsub(fromHex(name));

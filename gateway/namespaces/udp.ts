@@ -214,7 +214,7 @@ export class UdpNamespace implements Namespace, Interest {
   #onHeard(heard: Heard): void {
     if (this.#state === 'closed') return;
     const { peer, sender, gateway, here } = heard;
-    this.#holders.alive(peer);
+    this.#holders.alive(sender, peer);
     if (gateway) this.#announcer.bridgeHeard(sender);
     for (const frame of heard.frames) {
       switch (frame.type) {
