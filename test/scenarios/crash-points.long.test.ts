@@ -3,9 +3,10 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toHex } from '@rdv/protocol/core/bytes';
+import { toHex, utf8 } from '@rdv/protocol/core/bytes';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Witness } from '../protocol/conversation/durable-support.js';
 import { type MortalOptions, MortalPublisher } from '../support/mortal-publisher.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { outcomes } from '../support/talk.js';
@@ -62,7 +63,18 @@ describe(`a publisher killed at its commits (RDV_SEED=${SEED})`, () => {
     const late = await Promise.allSettled([stage.respond(tag, namespaces, { timeoutMs: 20_000 })]);
     expect(outcomes(late)).not.toHaveProperty('won');
     await survivor.kill();
+    noNonceTwice();
     return died;
+  }
+
+  /** Of everything that the broker has seen: messages 2 are never computed twice, and no frame has the number of another. */
+  function noNonceTwice(): void {
+    const witness = new Witness();
+    for (const sight of stage.sights.splice(0)) {
+      if (sight.kind === 'publish' && sight.topic.includes('/q/')) witness.see(utf8(sight.topic), sight.payload);
+    }
+    expect(witness.frames).toBeGreaterThan(0);
+    expect(witness.repeated).toBe(0);
   }
 
   const steps = Array.from({ length: 4 }, (_, at) =>
