@@ -57,10 +57,15 @@ export function sightingsCommand(command: Command): Command {
       const out = outputOf(options);
       const seconds = Number(options.seconds);
       if (!(seconds >= 0 && seconds <= 3600)) throw new InvalidArgumentError('--seconds must be 0 to 3600');
-      const given = await readTag({ argument, file: options.tagFile }, { realm: options.realm });
+      const said = options.namespace?.split(/\s+/);
+      const placed = { realm: options.realm, ...(said && { namespace: said }) };
+      const given = await readTag({ argument, file: options.tagFile }, placed);
+      // Of several, as a link may name them, the first broker.
+      const urls = given.options.namespace ?? [];
+      const broker = urls.find((url) => url.startsWith('mqtt')) ?? urls[0];
       const secret = await TagSecret.fromTag(await parseAnyTag(given.tag), realmOf(given.options.realm));
       const log = openLogger({ level: 'error', json: options.json === true });
-      const { topics, base } = await openBrokerTopics(options.namespace, {
+      const { topics, base } = await openBrokerTopics(broker, {
         clock: systemClock,
         random: systemRandom,
         log,
