@@ -33,6 +33,18 @@ function boardText({ port, state, why, board, carries, batteryMv, clockErrorMs, 
   ].join(', ');
 }
 
+function joinText({ between, forth, back }: NodeStatus['joins'][number]): string {
+  const lane = ({ queues, lookups, records, frames, bytes, suppressed, refused, lost }: typeof forth): string =>
+    [
+      `${frames} frames (${bytes} bytes)`,
+      `follows ${queues} queues, ${lookups} look-ups and ${records} records`,
+      ...(suppressed > 0 ? [`${suppressed} were there already`] : []),
+      ...(refused > 0 ? [`${refused} over the quota`] : []),
+      ...(lost > 0 ? [`${lost} not taken`] : []),
+    ].join(', ');
+  return `${between[0]} to ${between[1]}: ${lane(forth)}; back: ${lane(back)}`;
+}
+
 export function statusCommand(command: Command): Command {
   return withCommonOptions(command)
     .description('show what the running node is doing')
@@ -55,6 +67,7 @@ export function statusCommand(command: Command): Command {
           `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
           `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
           ...(status.reportsAs ? [`reports as  ${status.reportsAs}`] : []),
+          ...status.joins.map((join) => `join        ${joinText(join)}`),
           ...status.boards.map((board) => `board       ${boardText(board)}`),
           `health      ${[status.health.status, ...status.health.problems].join('; ')}`,
           ...(status.roles.includes('beacon') ? [`on the air  ${onAir(status.onAir)}`] : []),

@@ -6,6 +6,7 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { BeaconClock } from '@rdv/protocol/tag/link';
+import type { JoinStatus } from '../bridge/join.js';
 import type { IdentitySource } from '../identity/open-signer.js';
 import type { TrustSource } from '../identity/trust-policy.js';
 import type { AirProofStatus } from '../radio/air-proof.js';
@@ -171,6 +172,8 @@ export interface NodeStatus {
   readonly nodeKey: string | undefined;
   /** Of the gateway role. */
   readonly bridge: Readonly<Record<string, number>> | undefined;
+  /** What each join carried, in both directions. */
+  readonly joins: readonly JoinStatus[];
   /** What a second radio hears of the beacon role; undefined where none listens. */
   readonly onAir: AirProofStatus | undefined;
   /** Beacon boards that it keeps in step, attached at the moment or not. */

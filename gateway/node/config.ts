@@ -6,6 +6,7 @@ import { AHEAD_EPOCHS_MAX } from '@rdv/protocol/core/constants';
 import { RdvError } from '@rdv/protocol/core/errors';
 // valibot: small schema validation with typed results, no dependencies
 import * as v from 'valibot';
+import type { JoinConfig } from './join-role.js';
 
 export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
 
@@ -82,6 +83,8 @@ export interface NodeConfig {
     readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
   };
   readonly publications: readonly PublicationConfig[];
+  /** Namespaces that this node joins, pair by pair: what is asked for on one side is brought from the other (SPEC §9.6). */
+  readonly joins: readonly JoinConfig[];
   readonly boards: readonly BoardConfig[];
   /** What this node says of itself, and of beacons that its gateway role hears, on a broker (SPEC §10). Default: nothing. */
   readonly report?:
@@ -177,6 +180,20 @@ const board = v.strictObject({
   resume: v.optional(v.boolean(), false),
 });
 
+const amount = (max: number) => v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max)));
+const join = v.strictObject({
+  between: v.pipe(
+    v.array(url),
+    v.length(2, 'must be two namespaces: ["udp:", "mqtt://HOST"]'),
+    v.check(([one, two]) => one !== two, 'must be two different namespaces'),
+    v.check((both) => !both.includes('ble:'), 'must not be ble:, which roles.gateway joins with another namespace'),
+    v.transform(([one, two]) => [one!, two!] as const),
+  ),
+  quota: v.optional(
+    v.strictObject({ frames: amount(1e6), bytes: amount(1e9), queues: amount(65_536), records: amount(65_536) }),
+  ),
+});
+
 const schema = v.strictObject({
   version: v.literal(1, 'must be 1'),
   state: v.optional(text),
@@ -196,13 +213,17 @@ const schema = v.strictObject({
       gateway: v.optional(
         v.strictObject({
           adapter: text,
-          namespace: broker('the gateway brings what it hears there'),
+          namespace: v.pipe(
+            url,
+            v.check((where) => where !== 'ble:', 'must be where the gateway brings what it hears'),
+          ),
         }),
       ),
     }),
     {},
   ),
   publications: v.optional(v.array(publication), []),
+  joins: v.optional(v.pipe(v.array(join), v.maxLength(16, 'must be at most 16')), []),
   boards: v.optional(v.pipe(v.array(board), v.maxLength(16, 'must be at most 16')), []),
   report: v.optional(
     v.strictObject({

@@ -5,11 +5,13 @@
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { Namespace } from '@rdv/protocol/namespace/port';
+import type { JoinSide } from '../bridge/join.js';
 import { openHttpNamespace } from '../namespaces/http.js';
 import type { HttpTarget } from '../namespaces/http-target.js';
 import { openMqttNamespace } from '../namespaces/mqtt.js';
 import type { MqttTarget } from '../namespaces/mqtt-target.js';
 import { type NamespaceSpec, parseNamespaceUrl, withoutSecrets } from '../namespaces/parse-url.js';
+import type { UdpNamespace } from '../namespaces/udp.js';
 import { openUdpNamespace } from '../namespaces/udp-open.js';
 import { openWsNamespace } from '../namespaces/ws.js';
 import { BrokerSessions } from './broker-sessions.js';
@@ -23,6 +25,7 @@ export interface BleNamespaces {
 
 export class NamespacePool {
   readonly #open = new Map<string, Promise<Namespace>>();
+  readonly #bridgeEnds = new Map<string, Promise<UdpNamespace>>();
   readonly #ports: Surroundings;
   readonly #store: Store;
   readonly #ble: BleNamespaces;
@@ -50,6 +53,24 @@ export class NamespacePool {
     return opening;
   }
 
+  /**
+   * An end that a bridge uses, with what can be seen there of what others ask. On UDP it is one apart from this node's
+   * own, which a bridge has to hear as it hears everybody.
+   * @throws InvalidArgumentError for `ble:`, which gateways visit, and for a URL nobody understands
+   */
+  async forBridge(url: string): Promise<JoinSide> {
+    const spec = parseNamespaceUrl(url);
+    if (spec.kind === 'ble') throw new InvalidArgumentError('ble: is joined with others by roles.gateway');
+    if (spec.kind !== 'udp') return { namespace: await this.get(url, 'bridge') };
+    const opening =
+      this.#bridgeEnds.get(url) ??
+      openUdpNamespace({ ...this.#ports, log: this.#ports.log.scope('udp'), target: spec.target, gateway: true });
+    this.#bridgeEnds.set(url, opening);
+    opening.catch(() => this.#bridgeEnds.delete(url));
+    const namespace = await opening;
+    return { namespace, interest: namespace };
+  }
+
   #opening(url: string, spec: Exclude<NamespaceSpec, { kind: 'ble' }>, mayKeep: boolean): Promise<Namespace> {
     if (spec.kind === 'mqtt') return this.#openMqtt(url, spec.target, mayKeep);
     if (spec.kind === 'http') return this.#openHttp(spec.target, mayKeep);
@@ -75,7 +96,7 @@ export class NamespacePool {
 
   async states(): Promise<{ name: string; state: string }[]> {
     return Promise.all(
-      [...this.#open].map(async ([url, opening]) => ({
+      [...this.#open, ...this.#bridgeEnds].map(async ([url, opening]) => ({
         name: withoutSecrets(url),
         state: await opening.then(
           (namespace) => namespace.state,
@@ -86,7 +107,8 @@ export class NamespacePool {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#open.values()].map(async (opening) => (await opening).close()));
+    const all: Promise<Namespace>[] = [...this.#open.values(), ...this.#bridgeEnds.values()];
+    await Promise.allSettled(all.map(async (opening) => (await opening).close()));
     this.#open.clear();
   }
 }

@@ -41,6 +41,7 @@ import { Conversations } from './conversations.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
 import { healthOf } from './health.js';
+import { type JoinConfig, type JoinRole, startJoins } from './join-role.js';
 import { KeptBoard } from './kept-board.js';
 import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
@@ -88,6 +89,7 @@ export class Node implements NodeApi {
   #gateway: GatewayRole | undefined;
   #proof: AirProof | undefined;
   #report: ReportRole | undefined;
+  #joins: JoinRole | undefined;
   readonly #boards: KeptBoard[] = [];
 
   constructor(options: NodeOptions) {
@@ -163,7 +165,7 @@ export class Node implements NodeApi {
     const { ports, nodeKey, gateway } = this.#options;
     if (!gateway || !nodeKey) throw new RdvError('config', 'a gateway needs an adapter, a namespace and a node key');
     const radio = await this.#radios.get(gateway.adapter);
-    const far = await this.#pool.get(gateway.namespace, 'bridge');
+    const { namespace: far } = await this.#pool.forBridge(gateway.namespace);
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
   }
 
@@ -173,6 +175,11 @@ export class Node implements NodeApi {
     for (const plan of planned) {
       this.#boards.push(new KeptBoard({ plan, openPipe: () => openSerialPipe(plan.port), ports, store, clockGuard }));
     }
+  }
+
+  /** Joins namespaces pair by pair. @throws RdvError `config` */
+  async startJoins(joins: readonly JoinConfig[]): Promise<void> {
+    this.#joins = await startJoins(joins, (url) => this.#pool.forBridge(url), this.#options.ports);
   }
 
   /**
@@ -328,7 +335,12 @@ export class Node implements NodeApi {
   }
 
   async status(): Promise<NodeStatus> {
-    const roles = [...(this.#beacon ? ['beacon'] : []), ...(this.#gateway ? ['gateway'] : [])];
+    const joins = this.#joins?.status ?? [];
+    const roles = [
+      ...(this.#beacon ? ['beacon'] : []),
+      ...(this.#gateway ? ['gateway'] : []),
+      ...(joins.length > 0 ? ['join'] : []),
+    ];
     const namespaces = await this.#pool.states();
     const adapters = await this.#radios.parts();
     const onAir = this.#proof?.status;
@@ -344,6 +356,7 @@ export class Node implements NodeApi {
       reportsAs: this.#report?.node,
       nodeKey: this.#options.nodeKey && toHex(this.#options.nodeKey.publicKey),
       bridge: this.#gateway && { ...this.#gateway.status },
+      joins,
       onAir,
       boards,
     };
@@ -355,6 +368,7 @@ export class Node implements NodeApi {
     await this.#report?.close();
     this.#proof?.close();
     await this.#gateway?.close();
+    this.#joins?.close();
     await this.#publications.close();
     await this.#ble?.then((namespace) => namespace.close()).catch(() => {});
     await this.#beacon?.close();

@@ -77,6 +77,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
   try {
     if (beacon) await node.startBeacon();
     if (gateway) await node.startGateway();
+    if (config.joins.length > 0) await node.startJoins(config.joins);
     if (report) await node.startReport(report);
     node.startBoards(boards);
     const control = await serveControl(paths.controlSocket, node, ports);

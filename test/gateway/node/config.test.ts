@@ -30,6 +30,22 @@ const faults: [string, unknown, string[]][] = [
     { version: 1, publications: [{ tag: 'a', lifecycle: { limit: 0 }, handler: { reply: '' } }] },
     ['publications.0.lifecycle'],
   ],
+  ['a join of one', { version: 1, joins: [{ between: ['udp:'] }] }, ['joins.0.between: must be two namespaces']],
+  [
+    'a join of one with itself',
+    { version: 1, joins: [{ between: ['udp:', 'udp:'] }] },
+    ['joins.0.between: must be two different'],
+  ],
+  [
+    'a join with ble:',
+    { version: 1, joins: [{ between: ['udp:', 'ble:'] }] },
+    ['joins.0.between: must not be ble:, which roles.gateway'],
+  ],
+  [
+    'a join with a quota of nothing',
+    { version: 1, joins: [{ between: ['udp:', 'mqtt://h'], quota: { frames: 0 } }] },
+    ['joins.0.quota.frames'],
+  ],
   ['a board without a port', { version: 1, boards: [{ tag: 'a' }] }, ['boards.0.port']],
   [
     'a board with two tags',

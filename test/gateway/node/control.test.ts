@@ -136,6 +136,7 @@ describe('control socket', () => {
       nodeKey: undefined,
       bridge: undefined,
       onAir: undefined,
+      joins: [],
       boards: [],
       health: { status: 'ok', problems: [] },
       reportsAs: undefined,

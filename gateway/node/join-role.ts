@@ -1,0 +1,80 @@
+/** The joins of a node (SPEC §9.6): bridges between two namespaces that many use, as its configuration names them. */
+import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import type { Clock, Logger } from '@rdv/protocol/core/ports';
+import { Join, type JoinSide, type JoinStatus } from '../bridge/join.js';
+import { LANE_LIMITS, type LaneLimits } from '../bridge/lane.js';
+import type { Quota } from '../bridge/meter.js';
+
+export interface JoinConfig {
+  /** Namespace URLs. */
+  readonly between: readonly [string, string];
+  /** Each direction's; default LANE_LIMITS. */
+  readonly quota?:
+    | {
+        /** Per second in the long run, four times that at once. */
+        readonly frames?: number | undefined;
+        readonly bytes?: number | undefined;
+        /** Held at once. */
+        readonly queues?: number | undefined;
+        readonly records?: number | undefined;
+      }
+    | undefined;
+}
+
+export interface JoinRole {
+  readonly status: readonly JoinStatus[];
+  close(): void;
+}
+
+/** @throws RdvError `config` naming the join by its number when it cannot be made */
+export async function startJoins(
+  configs: readonly JoinConfig[],
+  side: (url: string) => Promise<JoinSide>,
+  ports: { readonly clock: Clock; readonly log: Logger },
+): Promise<JoinRole> {
+  const log = ports.log.scope('join');
+  const joins: Join[] = [];
+  const close = (): void => {
+    for (const join of joins) join.close();
+  };
+  for (const [index, { between, quota }] of configs.entries()) {
+    try {
+      const [one, two] = await Promise.all(between.map(side));
+      joins.push(new Join({ between: [one!, two!], clock: ports.clock, log, limits: limitsOf(quota) }));
+    } catch (cause) {
+      close();
+      throw new RdvError('config', `joins.${index}: ${toRdvError(cause).message}`, { cause });
+    }
+  }
+  return {
+    get status() {
+      return joins.map((join) => join.status);
+    },
+    close,
+  };
+}
+
+function limitsOf({ frames, bytes, queues, records }: NonNullable<JoinConfig['quota']> = {}): Partial<LaneLimits> {
+  const { quota, queueQuota } = LANE_LIMITS;
+  const whole = { ...quota, ...framesOf(frames), ...bytesOf(bytes) };
+  return {
+    quota: whole,
+    // One queue never has more than all.
+    queueQuota: {
+      framesPerSecond: Math.min(queueQuota.framesPerSecond, whole.framesPerSecond),
+      framesBurst: Math.min(queueQuota.framesBurst, whole.framesBurst),
+      bytesPerSecond: Math.min(queueQuota.bytesPerSecond, whole.bytesPerSecond),
+      bytesBurst: Math.min(queueQuota.bytesBurst, whole.bytesBurst),
+    },
+    ...(queues === undefined ? {} : { queues }),
+    ...(records === undefined ? {} : { records }),
+  };
+}
+
+function framesOf(frames: number | undefined): Partial<Quota> {
+  return frames === undefined ? {} : { framesPerSecond: frames, framesBurst: 4 * frames };
+}
+
+function bytesOf(bytes: number | undefined): Partial<Quota> {
+  return bytes === undefined ? {} : { bytesPerSecond: bytes, bytesBurst: 4 * bytes };
+}
