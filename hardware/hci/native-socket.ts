@@ -38,6 +38,8 @@ export interface NativeTransport {
 const FILTER = Buffer.from('14000000ffffffffffffffff00000000', 'hex');
 /** How long an adapter may take to tell its address. */
 const ADDRESS_MS = 1000;
+/** How often the kernel is asked whether the adapter is still there. */
+const LOOK_MS = 500;
 /** Write errors after which there is no adapter any more. */
 const GONE: readonly string[] = ['ENODEV', 'ENETDOWN', 'EPIPE', 'EBADFD', 'ENXIO', 'EIO'];
 
@@ -62,12 +64,12 @@ export function loadNativeSocket(): NativeSocketClass {
 export function openNative(index: number, load: () => NativeSocketClass = loadNativeSocket): NativeTransport {
   const name = `hci${index}`;
   try {
-    return { transport: started(bound(load, 'user', index, name)), channel: 'user' };
+    return { transport: started(bound(load, 'user', index, name), created(load), index), channel: 'user' };
   } catch (error) {
     // Another program keeps it up: bluetoothd does.
     if (!(error instanceof NativeError) || error.errno !== 'EBUSY') throw error;
   }
-  return { transport: started(bound(load, 'raw', index, name)), channel: 'raw' };
+  return { transport: started(bound(load, 'raw', index, name), created(load), index), channel: 'raw' };
 }
 
 /**
@@ -132,16 +134,25 @@ function bound(load: () => NativeSocketClass, channel: 'user' | 'raw', index: nu
   return socket;
 }
 
-function started(socket: NativeSocket): HciTransport {
+/**
+ * @param witness an unbound socket: the addon swallows the error that `socket` reads when its adapter is pulled out, and
+ * spins on it, and the kernel answers no questions on a user channel
+ */
+function started(socket: NativeSocket, witness: NativeSocket, index: number): HciTransport {
   let onPacket: (packet: Uint8Array) => void = () => {};
   let onClose: (reason: string) => void = () => {};
   let ended: string | undefined;
   const end = (reason: string): void => {
     if (ended !== undefined) return;
     ended = reason;
+    clearInterval(look);
     socket.stop();
     onClose(reason);
   };
+  const look = setInterval(() => {
+    const up = witness.getDeviceList().some(({ devId, devUp }) => devId === index && devUp === true);
+    if (!up) end('the adapter is gone, or was switched off');
+  }, LOOK_MS).unref();
   socket.on('data', (packet) => {
     if (ended === undefined) onPacket(new Uint8Array(packet));
   });

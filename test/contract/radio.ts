@@ -237,8 +237,8 @@ export function radioContract(name: string, open: () => Promise<RadioBench>): vo
       await allClosed();
     }, 60_000);
 
-    it('tells both ends when they lose each other', async () => {
-      if (!bench.range) return;
+    it('tells both ends when they lose each other', async ({ skip }) => {
+      if (!bench.range) return skip('nothing here can move these adapters apart');
       const link = await connect(advertisement(0x6000));
       let reason = '';
       link.onClose((why) => {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { loadNativeSocket, type NativeSocket, openNative, openNativeByAddress } from '@rdv/hardware/hci/native-socket';
 import { commandComplete, Opcode } from '@rdv/hardware/hci/packets';
 import { RdvError } from '@rdv/protocol/core/errors';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 /** The kernel as far as the addon shows it. */
 const kernel = { family: true, rights: true, busy: new Set<number>(), down: new Set<number>(), adapters: [0, 1] };
@@ -14,6 +14,7 @@ const failure = (code: string): Error => Object.assign(new Error(code), { code, 
 
 class FakeSocket extends EventEmitter implements NativeSocket {
   index = -1;
+  channel = 'raw';
   stopped = false;
   constructor() {
     super();
@@ -26,6 +27,7 @@ class FakeSocket extends EventEmitter implements NativeSocket {
     return index;
   }
   bindUser(index: number): number {
+    this.channel = 'user';
     this.#bind(index);
     if (kernel.busy.has(index)) throw failure('EBUSY');
     return index;
@@ -38,9 +40,12 @@ class FakeSocket extends EventEmitter implements NativeSocket {
     this.stopped = true;
   }
   isDevUp(): boolean {
+    // The kernel answers such questions on raw sockets alone.
+    if (this.channel === 'user') return false;
     return !kernel.down.has(this.index);
   }
   getDeviceList(): { devId: number; devUp: boolean }[] {
+    if (this.channel === 'user') return [];
     return kernel.adapters.map((devId) => ({ devId, devUp: !kernel.down.has(devId) }));
   }
   setFilter(): void {}
@@ -96,7 +101,8 @@ describe('native adapters', () => {
         class extends FakeSocket {
           constructor() {
             super();
-            socket = this;
+            // The first one is bound, the second one watches.
+            socket ??= this;
           }
         },
     );
@@ -107,6 +113,22 @@ describe('native adapters', () => {
     socket!.emit('error', failure('ENODEV'));
     expect(reasons).toEqual(['the adapter is gone']);
     expect(socket!.stopped).toBe(true);
+  });
+
+  it('notices an adapter that was pulled out or switched off while nothing is written', () => {
+    vi.useFakeTimers();
+    try {
+      const reasons: string[] = [];
+      openNative(0, load).transport.onClose((reason) => reasons.push(reason));
+      vi.advanceTimersByTime(5000);
+      expect(reasons).toEqual([]);
+      kernel.down.add(0);
+      vi.advanceTimersByTime(1000);
+      expect(reasons).toEqual(['the adapter is gone, or was switched off']);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('names the command that builds the addon where it is not built', () => {

@@ -94,4 +94,7 @@ radioContract('child hosts on the virtual air', childHosts);
 const adapters = process.env['RDV_ADAPTERS']?.split(',').filter((name) => name !== '') ?? [];
 if (adapters.length >= 2)
   radioContract(`real adapters ${adapters.join(', ')}`, () => hosts(adapters[0]!, adapters.slice(1)));
-else console.info('the radio contract leaves real adapters out: set RDV_ADAPTERS=hci0,hci1 (beacon first)');
+else
+  console.info(
+    `the radio contract leaves real adapters out: RDV_ADAPTERS names ${adapters.length}, it takes two or more, the beacon's first (hci0,hci1 or serial:/dev/…)`,
+  );

@@ -1,0 +1,66 @@
+/** The native HCI socket on a stock kernel: our nodes as an ordinary user, on the user channel and on the raw one. */
+import type { EmbeddedBroker } from '@rdv/gateway/server/embedded-broker';
+import { expect } from 'vitest';
+import { type Bench, freshTag } from '../../gateway/cli/rdv-process.js';
+import { CAPABILITY_SET, capabilitySets, exclusive, node, rdv } from './guest.js';
+import type { Command, Machine } from './machine.js';
+import type { Step } from './verdicts.js';
+
+/** Our nodes on the one channel or the other. @param broker here, not in the machine */
+export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: EmbeddedBroker): Step[] {
+  // QEMU's name for this machine.
+  const far = broker.url.replace('127.0.0.1', '10.0.2.2');
+  const tag = freshTag();
+  let beacon: Command;
+  const answer = async (machine: Machine, message: string): Promise<string> => {
+    const args = ['respond', tag, '-n', broker.url, '--state', bench.path('nobody'), '--timeout', '40', '-m', message];
+    const { out, err, code } = await machine.during(bench.run(args));
+    return code === 0 ? out.trim() : `${code}: ${err}`;
+  };
+  const replugged: Step = [
+    'hci0 is unplugged and plugged in again, and the beacon is there',
+    async (machine) => {
+      await replug(machine, 0);
+      expect(await answer(machine, 'still there')).toBe('STILL THERE');
+      expect(beacon.output).not.toContain(tag);
+    },
+  ];
+  return [
+    [
+      'a beacon takes hci0, as a user with its two capabilities only',
+      async (machine) => {
+        if (channel === 'raw') await machine.run('hciconfig hci0 up; hciconfig hci1 up; hciconfig hci2 up');
+        const publication = { tag, namespaces: ['ble:'], bridge: 'any', handler: { exec: 'tr a-z A-Z' } };
+        const roles = { beacon: { adapter: 'hci0', 'interval-ms': 100 } };
+        beacon = await node(machine, 'beacon', { roles, publications: [publication] });
+        expect(await capabilitySets(machine)).toEqual([CAPABILITY_SET, CAPABILITY_SET]);
+        expect(await exclusive(machine, 'hci0')).toBe(channel === 'user');
+      },
+    ],
+    [
+      'somebody near meets it, over the air alone',
+      async (machine) => {
+        const near = rdv(machine, 'respond', tag, '-n', 'ble:', '--adapter', 'hci2', '-m', 'near', '--timeout', '50');
+        await near.says(/NEAR/);
+        expect(await near.ended).toBe(0);
+      },
+    ],
+    [
+      'a gateway on hci1 carries it to a broker, and somebody far has a conversation with it',
+      async (machine) => {
+        await node(machine, 'gateway', { roles: { gateway: { adapter: 'hci1', namespace: far } } });
+        expect(await answer(machine, 'hello')).toBe('HELLO');
+        expect(await answer(machine, 'and again')).toBe('AND AGAIN');
+      },
+    ],
+    // On the raw channel the kernel itself may panic then: 6.1 frees a channel twice when an L2CAP socket outlives its adapter.
+    ...(channel === 'raw' ? [] : [replugged]),
+  ];
+}
+
+/** Pulls the adapter out; the machine finds it again within a second or two. */
+async function replug(machine: Machine, index: number): Promise<void> {
+  machine.controller(index).vanish();
+  await machine.run(`while [ -e /sys/class/bluetooth/hci${index} ]; do sleep 0.1; done`);
+  await machine.run(`until [ -e /sys/class/bluetooth/hci${index} ]; do sleep 0.1; done`);
+}
