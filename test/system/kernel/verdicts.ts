@@ -40,6 +40,7 @@ async function tell(title: string, adapters: number, steps: readonly Step[]): Pr
         if (error instanceof KernelPanic) throw error;
         verdicts.set(name, error);
         say(`FAIL ${name}`);
+        console.info(machine.story);
         break;
       }
       verdicts.set(name, undefined);
