@@ -4,7 +4,7 @@
  * connection is the link server's business. A node whose clock is not confirmed does not create one.
  */
 
-import { resolvableAddress } from '@rdv/hardware/hci/privacy';
+import { nonResolvableAddress, resolvableAddress } from '@rdv/hardware/hci/privacy';
 import type { Peripheral } from '@rdv/hardware/radio/peripheral';
 import { encodeEddystoneAdvert } from '@rdv/protocol/advert/eddystone';
 import { encodeNativeAdvert, encodeScanResponse, type PowerClass } from '@rdv/protocol/advert/native';
@@ -41,6 +41,8 @@ export interface AdvertiserOptions {
   readonly intervalMs?: number;
   /** One of the four classes of SPEC §8; default 0. */
   readonly power?: PowerClass;
+  /** Whether who hears it can connect; default true. If not, it asks for no gateway, and nobody can resolve its addresses. */
+  readonly connectable?: boolean;
 }
 
 interface Entry {
@@ -53,6 +55,7 @@ interface Entry {
 export class Advertiser {
   readonly #options: AdvertiserOptions;
   readonly #intervalMs: number;
+  readonly #connectable: boolean;
   readonly #entries = new Map<string, Entry>();
   #round: Entry[] = [];
   #current: Entry | undefined;
@@ -76,6 +79,7 @@ export class Advertiser {
     }
     this.#options = options;
     this.#intervalMs = intervalMs;
+    this.#connectable = options.connectable ?? true;
     this.#offState = options.peripheral.onState((state) => {
       if (state !== 'up') return;
       // A radio that was away may have forgotten everything.
@@ -163,7 +167,7 @@ export class Advertiser {
     if (entry.window === window) return;
     entry.window = window;
     entry.eid = eidAt(entry.tag.beaconKey, seconds);
-    entry.address = resolvableAddress(this.#options.random);
+    entry.address = (this.#connectable ? resolvableAddress : nonResolvableAddress)(this.#options.random);
   }
 
   #apply(): void {
@@ -196,9 +200,9 @@ export class Advertiser {
         tag.format === 'eddystone'
           ? encodeEddystoneAdvert(entry.eid, 0)
           : encodeNativeAdvert({
-              connectable: true,
-              wantsBridging: tag.wantsBridging(),
-              hasMail: tag.hasMail(),
+              connectable: this.#connectable,
+              wantsBridging: this.#connectable && tag.wantsBridging(),
+              hasMail: this.#connectable && tag.hasMail(),
               eid: entry.eid,
               power: this.#options.power ?? 0,
             });
@@ -210,9 +214,9 @@ export class Advertiser {
       }
       await peripheral.advertise({
         data,
-        scanResponse: encodeScanResponse(),
+        scanResponse: this.#connectable ? encodeScanResponse() : new Uint8Array(0),
         address: entry.address,
-        connectable: true,
+        connectable: this.#connectable,
         intervalMs: this.#intervalMs,
       });
       this.#shown = shown;

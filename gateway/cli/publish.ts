@@ -197,6 +197,7 @@ Being killed leaves the publication in the state directory: publishing the tag a
 Examples:
   rdv publish "billboard on Rte. 101" -n mqtt://broker.example --reply "Open 8 to 20."
   rdv publish --tag-file tag -n ble: --adapter hci0 --exec ./desk.sh
+  rdv publish "lost: one cat" -n mqtt://broker.example --adapter board:/dev/ttyACM0   # an attached board advertises it
   tar c photos | rdv publish "$(rdv tag new)" -n mqtt://broker.example`;
 
 export function publishCommand(command: Command): Command {

@@ -48,7 +48,7 @@ The file, in YAML; README.md and gateway/examples/ have more:
   state: /var/lib/rdv              # default: --state, $RDV_STATE, ~/.local/state/rdv
   namespaces: ['mqtt://broker.example']
   roles:
-    beacon: {adapter: hci0}        # advertises, and serves who comes
+    beacon: {adapter: hci0}        # advertises, and serves who comes; board:/dev/ttyACM0 only advertises
     gateway: {adapter: hci1, namespace: 'mqtt://broker.example'}
   publications:
     - tag: billboard on Rte. 101   # or tag-file: PATH

@@ -1,8 +1,9 @@
 /** The beacon role: advertises tags, and serves whoever connects: the beacon as a namespace. */
-import { Advertiser } from '@rdv/beacon/advertiser';
+import { type AdvertisedTag, Advertiser } from '@rdv/beacon/advertiser';
 import { BeaconNamespace } from '@rdv/beacon/beacon-namespace';
+import { type AdvertisingBoard, BoardPeripheral } from '@rdv/hardware/companion/board-peripheral';
 import { toRdvError } from '@rdv/protocol/core/errors';
-import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
+import type { Clock, Surroundings, Timer } from '@rdv/protocol/core/ports';
 import type { NodeKey } from '@rdv/protocol/link/peer';
 import type { BridgePolicy } from '@rdv/protocol/namespace/port';
 import type { TagSecret } from '@rdv/protocol/tag/derived';
@@ -10,8 +11,10 @@ import type { Radio } from './radios.js';
 
 const RETIRE_MS = 10 * 60_000;
 
-export interface BeaconRole {
-  readonly namespace: BeaconNamespace;
+/** What puts publications on the air. */
+export interface AdvertisingRole {
+  /** Whether who hears it can connect: then what is published on `ble:` goes on the air, else whatever is published. */
+  readonly connectable: boolean;
   /** Puts a publication on the air. */
   advertise(handle: string, secret: TagSecret, bridge: BridgePolicy): void;
   /** Off the air at once. Idempotent. */
@@ -26,6 +29,67 @@ export interface BeaconRole {
   /** Puts the adverts on the air anew, whatever the radio said of them before. */
   reassert(): void;
   close(): Promise<void>;
+}
+
+export interface BeaconRole extends AdvertisingRole {
+  readonly namespace: BeaconNamespace;
+}
+
+/** @param flags of a tag's adverts, by its policy */
+function advertisingRole(
+  advertiser: Advertiser,
+  clock: Clock,
+  flags: (bridge: BridgePolicy) => Pick<AdvertisedTag, 'wantsBridging' | 'hasMail'>,
+): Omit<AdvertisingRole, 'connectable'> {
+  const retiring = new Map<string, Timer>();
+  const withdraw = (handle: string): void => {
+    retiring.get(handle)?.cancel();
+    retiring.delete(handle);
+    advertiser.remove(handle);
+  };
+  return {
+    advertise(handle, secret, bridge) {
+      withdraw(handle);
+      advertiser.add(handle, { beaconKey: secret.beaconKey, ...flags(bridge) });
+      advertiser.refresh();
+    },
+    withdraw,
+    retire(handle) {
+      if (!retiring.has(handle))
+        retiring.set(
+          handle,
+          clock.schedule(RETIRE_MS, () => withdraw(handle)),
+        );
+    },
+    sent: () => advertiser.sent,
+    reassert: () => advertiser.reassert(),
+    async close() {
+      for (const timer of retiring.values()) timer.cancel();
+      await advertiser.close();
+    },
+  };
+}
+
+/** An attached board sends in place of an adapter: it takes no connections, so it serves no namespace. */
+export function startBoardRole(options: {
+  readonly board: AdvertisingBoard;
+  readonly ports: Surroundings;
+  readonly intervalMs: number;
+}): AdvertisingRole {
+  const { board, intervalMs } = options;
+  const { clock, random, log } = options.ports;
+  const peripheral = new BoardPeripheral(board, clock);
+  const connectable = false;
+  const advertiser = new Advertiser({ peripheral, clock, random, log: log.scope('beacon'), intervalMs, connectable });
+  const role = advertisingRole(advertiser, clock, () => ({ wantsBridging: () => false, hasMail: () => false }));
+  return {
+    ...role,
+    connectable,
+    async close() {
+      await role.close();
+      await peripheral.close();
+    },
+  };
 }
 
 export function startBeaconRole(options: {
@@ -55,36 +119,16 @@ export function startBeaconRole(options: {
       link.close('not serving');
     }
   });
-  const retiring = new Map<string, Timer>();
-  const withdraw = (handle: string): void => {
-    retiring.get(handle)?.cancel();
-    retiring.delete(handle);
-    advertiser.remove(handle);
-  };
+  const role = advertisingRole(advertiser, ports.clock, (bridge) => ({
+    wantsBridging: () => bridge !== 'none' && namespace.wantsBridging,
+    hasMail: () => namespace.hasMail,
+  }));
   return {
+    ...role,
+    connectable: true,
     namespace,
-    advertise(handle, secret, bridge) {
-      withdraw(handle);
-      advertiser.add(handle, {
-        beaconKey: secret.beaconKey,
-        wantsBridging: () => bridge !== 'none' && namespace.wantsBridging,
-        hasMail: () => namespace.hasMail,
-      });
-      advertiser.refresh();
-    },
-    withdraw,
-    retire(handle) {
-      if (!retiring.has(handle))
-        retiring.set(
-          handle,
-          ports.clock.schedule(RETIRE_MS, () => withdraw(handle)),
-        );
-    },
-    sent: () => advertiser.sent,
-    reassert: () => advertiser.reassert(),
     async close() {
-      for (const timer of retiring.values()) timer.cancel();
-      await advertiser.close();
+      await role.close();
       await namespace.close();
     },
   };

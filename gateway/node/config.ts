@@ -6,6 +6,7 @@ import { AHEAD_EPOCHS_MAX } from '@rdv/protocol/core/constants';
 import { RdvError } from '@rdv/protocol/core/errors';
 // valibot: small schema validation with typed results, no dependencies
 import * as v from 'valibot';
+import { boardPortOf } from './board-adapter.js';
 import type { JoinConfig } from './join-role.js';
 
 export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
@@ -285,6 +286,9 @@ export function validateConfig(value: unknown, where: string): NodeConfig {
     config.publications.some((entry) => entry.namespaces?.includes('ble:')) || config.namespaces.includes('ble:');
   if (wantsBle && !config.roles.beacon) {
     throw new RdvError('config', `${where}: a namespace "ble:" needs roles.beacon with an adapter`);
+  }
+  if (wantsBle && boardPortOf(config.roles.beacon?.adapter) !== undefined) {
+    throw new RdvError('config', `${where}: a board only advertises: a namespace "ble:" needs an adapter, as hci0`);
   }
   return config;
 }

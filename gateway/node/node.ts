@@ -3,17 +3,17 @@
  * by the composition roots (`run-node.ts`, `local-node.ts`), which hand in the real clock and randomness.
  */
 import { readFileSync } from 'node:fs';
+import type { BeaconNamespace } from '@rdv/beacon/beacon-namespace';
+import type { Board } from '@rdv/hardware/companion/board';
 import { openSerialPipe } from '@rdv/hardware/companion/serial-pipe';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import { toHex } from '@rdv/protocol/core/bytes';
-import { EID_EXPONENT } from '@rdv/protocol/core/constants';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings } from '@rdv/protocol/core/ports';
 import type { NodeKey } from '@rdv/protocol/link/peer';
 import { respond } from '@rdv/protocol/rendezvous/respond';
 import { TagSecret } from '@rdv/protocol/tag/derived';
-import { EidResolver } from '@rdv/protocol/tag/eid-resolver';
 import { realmOf } from '@rdv/protocol/tag/secret';
 import { parseAnyTag } from '../identity/any-tag.js';
 import { openSigner } from '../identity/open-signer.js';
@@ -21,6 +21,7 @@ import { openPolicy } from '../identity/trust-policy.js';
 import { BleNamespace } from '../namespaces/ble.js';
 import { AirProof } from '../radio/air-proof.js';
 import { createDialer } from '../radio/dialer.js';
+import type { Scanner } from '../radio/scanner.js';
 import type {
   BeaconHeard,
   ConversationInfo,
@@ -35,7 +36,8 @@ import type {
   ResumeRequest,
   ScanRequest,
 } from './api.js';
-import { type BeaconRole, startBeaconRole } from './beacon-role.js';
+import { type AdvertisingRole, startBeaconRole, startBoardRole } from './beacon-role.js';
+import { boardPortOf } from './board-adapter.js';
 import { type ClockGuard, clockError } from './clock-guard.js';
 import { Conversations } from './conversations.js';
 import { eidMatch } from './eid-match.js';
@@ -49,6 +51,7 @@ import type { PlannedBoard } from './planned-boards.js';
 import { Publications } from './publications.js';
 import { Radios } from './radios.js';
 import { type ReportConfig, type ReportRole, startReportRole } from './report-role.js';
+import { scanBeacons } from './scan-beacons.js';
 
 export interface NodeOptions {
   readonly ports: Surroundings;
@@ -83,8 +86,9 @@ export class Node implements NodeApi {
   readonly #publications: Publications;
   readonly #conversations: Conversations;
   readonly #startedAt: number;
-  #beacon: BeaconRole | undefined;
-  #beaconOpening: Promise<BeaconRole> | undefined;
+  #beacon: AdvertisingRole | undefined;
+  #beaconOpening: Promise<AdvertisingRole> | undefined;
+  #served: BeaconNamespace | undefined;
   #ble: Promise<BleNamespace> | undefined;
   #gateway: GatewayRole | undefined;
   #proof: AirProof | undefined;
@@ -98,7 +102,7 @@ export class Node implements NodeApi {
     this.#startedAt = ports.clock.monotonic();
     this.#radios = new Radios(ports, beacon.slots);
     const ble = {
-      forPublisher: async () => (await this.startBeacon()).namespace,
+      forPublisher: () => this.#servedOverAir(),
       forResponder: () => this.#bleNamespace(),
     };
     this.#pool = new NamespacePool(ports, store, ble, options.sessionSeconds);
@@ -117,8 +121,11 @@ export class Node implements NodeApi {
     });
   }
 
+  /** @param preferred may be a board, which only advertises: for everything else one is looked for that hears */
   #adapter(preferred: string | undefined): string {
-    const name = preferred ?? this.#options.adapter ?? this.#options.beacon.adapter ?? this.#options.gateway?.adapter;
+    const { adapter, beacon, gateway } = this.#options;
+    const hears = [adapter, beacon.adapter, gateway?.adapter].find((name) => name && boardPortOf(name) === undefined);
+    const name = preferred ?? hears;
     if (name === undefined) {
       throw new RdvError(
         'adapter',
@@ -129,18 +136,23 @@ export class Node implements NodeApi {
   }
 
   /** Starts the beacon role, once. @throws RdvError `adapter`, `clock` */
-  startBeacon(): Promise<BeaconRole> {
+  startBeacon(): Promise<AdvertisingRole> {
     this.#beaconOpening ??= (async () => {
       const { ports, nodeKey, beacon } = this.#options;
       this.#assertClock();
       const adapter = this.#adapter(beacon.adapter);
-      const radio = await this.#radios.get(adapter);
       const { intervalMs, trustedKeys } = beacon;
-      const role = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
-      this.#beacon = role;
+      const port = boardPortOf(adapter);
+      if (port !== undefined) this.#beacon = startBoardRole({ board: this.#boardAt(port), ports, intervalMs });
+      else {
+        const radio = await this.#radios.get(adapter);
+        const role = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
+        this.#served = role.namespace;
+        this.#beacon = role;
+      }
       const second = beacon.proofAdapter ?? this.#options.gateway?.adapter;
-      if (second !== undefined && second !== adapter) await this.#prove(role, second);
-      return role;
+      if (second !== undefined && second !== adapter) await this.#prove(this.#beacon, second);
+      return this.#beacon;
     })();
     this.#beaconOpening.catch(() => {
       this.#beaconOpening = undefined;
@@ -148,8 +160,20 @@ export class Node implements NodeApi {
     return this.#beaconOpening;
   }
 
+  async #servedOverAir(): Promise<BeaconNamespace> {
+    await this.startBeacon();
+    if (this.#served) return this.#served;
+    throw new RdvError('config', 'a board only advertises: to serve "ble:" name an adapter, as hci0');
+  }
+
+  /** One that is kept in step anyway, or from now on. */
+  #boardAt(port: string): Board {
+    if (!this.#boards.some(({ part }) => part.port === port)) this.startBoards([{ port, carries: undefined }]);
+    return this.#boards.find(({ part }) => part.port === port)!.board;
+  }
+
   /** The second radio listens for the first. Without it the beacon goes on, and its state says that nobody listens. */
-  async #prove(role: BeaconRole, adapter: string): Promise<void> {
+  async #prove(role: AdvertisingRole, adapter: string): Promise<void> {
     const { clock, log } = this.#options.ports;
     try {
       const { scanner } = await this.#radios.get(adapter);
@@ -221,6 +245,7 @@ export class Node implements NodeApi {
 
   async publish(request: PublishRequest, signal?: AbortSignal, onNamespace?: OnNamespace): Promise<OpenPublication> {
     this.#assertClock();
+    if (boardPortOf(this.#options.beacon.adapter) !== undefined) await this.startBeacon();
     return this.#publications.open(request, signal, onNamespace);
   }
 
@@ -304,34 +329,8 @@ export class Node implements NodeApi {
   }
 
   async scan(request: ScanRequest, onHeard: (heard: BeaconHeard) => void, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options.ports;
-    const now = (): number => Math.floor(clock.now() / 1000);
-    const resolver = new EidResolver<number>(now());
-    for (const [index, { text, realm, beacon }] of request.tags.entries()) {
-      const secret = await TagSecret.fromTag(await parseAnyTag(text), realmOf(realm));
-      const { offsetSeconds: clockOffsetSeconds = 0, exponent = EID_EXPONENT } = beacon ?? {};
-      resolver.add(secret.beaconKey, index, { clockOffsetSeconds, exponent });
-      secret.wipe();
-    }
-    if (signal.aborted) return;
-    const radio = await this.#radios.get(this.#adapter(undefined));
-    const stop = radio.scanner.listen((sighting) => {
-      resolver.advance(now());
-      onHeard({
-        eid: toHex(sighting.eid),
-        format: sighting.format,
-        rssi: sighting.rssi,
-        connectable: sighting.connectable,
-        wantsBridging: sighting.wantsBridging,
-        hasMail: sighting.hasMail,
-        tag: resolver.resolve(sighting.eid)?.value,
-      });
-    });
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    stop();
+    const open = async (): Promise<Scanner> => (await this.#radios.get(this.#adapter(undefined))).scanner;
+    return scanBeacons(this.#options.ports.clock, open, request, onHeard, signal);
   }
 
   async status(): Promise<NodeStatus> {

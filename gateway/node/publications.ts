@@ -22,7 +22,7 @@ import type {
   PublicationTarget,
   PublishRequest,
 } from './api.js';
-import type { BeaconRole } from './beacon-role.js';
+import type { AdvertisingRole } from './beacon-role.js';
 import { type NamespaceNotes, noteNamespaces } from './namespace-notes.js';
 import { type BookEntry, PublicationBook } from './publication-book.js';
 
@@ -43,7 +43,7 @@ export interface PublicationsOptions {
   readonly store: Store;
   readonly namespaces: (urls: readonly string[]) => Promise<Namespace[]>;
   /** Undefined where no publication so far needed the beacon. */
-  readonly beacon: () => BeaconRole | undefined;
+  readonly beacon: () => AdvertisingRole | undefined;
   readonly defaults: readonly string[];
 }
 
@@ -175,7 +175,7 @@ export class Publications {
     const overAir = urls.some((url) => /^ble:/i.test(url));
     const wanted =
       request.advertise ?? (request.lifecycle.kind !== 'single' || urls.every((url) => /^ble:/i.test(url)));
-    if (!beacon || !overAir || !wanted) return;
+    if (!beacon || !wanted || (beacon.connectable && !overAir)) return;
     const show = (): void => beacon.advertise(handle, secret, request.bridge ?? 'trusted');
     if (publication.status.lifecycle === 'published') show();
     publication.onEvent((event) => {

@@ -75,11 +75,11 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
     gateway,
   });
   try {
+    node.startBoards(boards);
     if (beacon) await node.startBeacon();
     if (gateway) await node.startGateway();
     if (config.joins.length > 0) await node.startJoins(config.joins);
     if (report) await node.startReport(report);
-    node.startBoards(boards);
     const control = await serveControl(paths.controlSocket, node, ports);
     try {
       // One after the other: each text tag costs a memory-hard derivation.

@@ -33,6 +33,8 @@ export class FakeBoard {
   /** How often the port was opened, and closed. */
   opens = 0;
   closes = 0;
+  /** Payloads of ADVERTISE, and when they came; `undefined`: SILENCE. */
+  readonly sent: { readonly at: number; readonly payload: Uint8Array | undefined }[] = [];
   #session = false;
   #events = 0;
   #answered: { key: string; answer: Uint8Array } | undefined;
@@ -139,6 +141,8 @@ export class FakeBoard {
         return concat(Uint8Array.of(0, 0), new Uint8Array(8), new Uint8Array(8));
       case 10:
       case 11:
+        this.sent.push({ at: this.#clock.now(), payload: type === 10 ? payload : undefined });
+        return Uint8Array.of(0);
       case 12:
         return Uint8Array.of(0);
       case 13:
