@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Define>>> = {
   nodes: async () => (await import('./nodes.js')).nodesCommand,
   status: async () => (await import('./status.js')).statusCommand,
   run: async () => (await import('./run.js')).runCommand,
+  serve: async () => (await import('./serve.js')).serveCommand,
   acl: async () => (await import('./acl.js')).aclCommand,
   setup: async () => (await import('./setup.js')).setupCommand,
   demo: async () => (await import('./demo.js')).demoCommand,

@@ -50,6 +50,7 @@ The file, in YAML; README.md and gateway/examples/ have more:
   roles:
     beacon: {adapter: hci0}        # advertises, and serves who comes; board:/dev/ttyACM0 only advertises
     gateway: {adapter: hci1, namespace: 'mqtt://broker.example'}
+    server: {listen: '0.0.0.0:7332'}   # a namespace service, as "rdv serve"
   publications:
     - tag: billboard on Rte. 101   # or tag-file: PATH
       lifecycle: unlimited         # or single, or {limit: 7}

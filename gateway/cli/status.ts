@@ -66,6 +66,7 @@ export function statusCommand(command: Command): Command {
           `node key    ${status.nodeKey ?? '-'}`,
           `namespaces  ${status.namespaces.map(state).join(', ') || '-'}`,
           `adapters    ${status.adapters.map(state).join(', ') || '-'}`,
+          ...(status.server ? [`serves      ${status.server.url}, ${status.server.streams} streams open`] : []),
           ...(status.reportsAs ? [`reports as  ${status.reportsAs}`] : []),
           ...status.joins.map((join) => `join        ${joinText(join)}`),
           ...status.boards.map((board) => `board       ${boardText(board)}`),

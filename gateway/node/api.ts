@@ -178,6 +178,8 @@ export interface NodeStatus {
   readonly onAir: AirProofStatus | undefined;
   /** Beacon boards that it keeps in step, attached at the moment or not. */
   readonly boards: readonly BoardPart[];
+  /** The namespace service in this node's process, and how many streams and links are open there. */
+  readonly server?: { readonly url: string; readonly streams: number } | undefined;
 }
 
 /** Whether a namespace can be used at the moment. It is tried again by itself while it cannot. */

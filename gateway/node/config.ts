@@ -8,6 +8,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import * as v from 'valibot';
 import { boardPortOf } from './board-adapter.js';
 import type { JoinConfig } from './join-role.js';
+import { DEFAULT_LISTEN, type ServerConfig } from './server-config.js';
 
 export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
 
@@ -82,6 +83,8 @@ export interface NodeConfig {
         }
       | undefined;
     readonly gateway?: { readonly adapter: string; readonly namespace: string } | undefined;
+    /** A namespace service in the node's process. */
+    readonly server?: ServerConfig | undefined;
   };
   readonly publications: readonly PublicationConfig[];
   /** Namespaces that this node joins, pair by pair: what is asked for on one side is brought from the other (SPEC §9.6). */
@@ -127,6 +130,31 @@ const handler = v.union(
   [v.strictObject({ reply: v.string() }), v.strictObject({ exec: text }), v.strictObject({ socket: text })],
   'must be one of reply, exec, socket',
 );
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const server = v.strictObject({
+  listen: v.optional(
+    v.pipe(v.string(), v.regex(/^((\[[0-9a-fA-F:.]+\]|[\w.-]+):)?\d{1,5}$/, 'must be HOST:PORT, [::]:PORT or PORT')),
+    DEFAULT_LISTEN,
+  ),
+  base: v.optional(v.pipe(v.string(), v.regex(/^(\/[\w.~-]{1,64}){1,8}$/, 'must be a path like /meet'))),
+  tls: v.optional(v.strictObject({ cert: text, key: text })),
+  database: v.optional(text),
+  origins: v.optional(v.pipe(v.array(text), v.minLength(1))),
+  'trusted-proxies': v.optional(v.pipe(v.array(text), v.minLength(1))),
+  limits: v.optional(
+    v.strictObject({
+      requests: v.optional(count),
+      bytes: v.optional(count),
+      puts: v.optional(count),
+      streams: v.optional(count),
+      'streams-per-address': v.optional(count),
+      'max-bytes': v.optional(count),
+      'sender-bytes': v.optional(count),
+      'max-records': v.optional(count),
+    }),
+  ),
+});
 
 const publication = v.strictObject({
   tag: v.optional(v.string()),
@@ -220,6 +248,7 @@ const schema = v.strictObject({
           ),
         }),
       ),
+      server: v.optional(server),
     }),
     {},
   ),

@@ -22,6 +22,7 @@ import { BleNamespace } from '../namespaces/ble.js';
 import { AirProof } from '../radio/air-proof.js';
 import { createDialer } from '../radio/dialer.js';
 import type { Scanner } from '../radio/scanner.js';
+import type { HttpService } from '../server/http-service.js';
 import type {
   BeaconHeard,
   ConversationInfo,
@@ -52,6 +53,7 @@ import { Publications } from './publications.js';
 import { Radios } from './radios.js';
 import { type ReportConfig, type ReportRole, startReportRole } from './report-role.js';
 import { scanBeacons } from './scan-beacons.js';
+import type { ServerConfig } from './server-config.js';
 
 export interface NodeOptions {
   readonly ports: Surroundings;
@@ -92,6 +94,7 @@ export class Node implements NodeApi {
   #ble: Promise<BleNamespace> | undefined;
   #gateway: GatewayRole | undefined;
   #proof: AirProof | undefined;
+  #server: HttpService | undefined;
   #report: ReportRole | undefined;
   #joins: JoinRole | undefined;
   readonly #boards: KeptBoard[] = [];
@@ -182,6 +185,14 @@ export class Node implements NodeApi {
     } catch (error) {
       log.warn('no second radio listens to the beacon', { code: toRdvError(error).code });
     }
+  }
+
+  /** Starts the server role. @param directory of its database @throws RdvError `config`, `store`, `busy` */
+  async startServer(config: ServerConfig, directory: string): Promise<HttpService> {
+    // Loaded only where it is asked for: the HTTP server is no small thing on a small machine.
+    const { startServerRole } = await import('./server-role.js');
+    this.#server = await startServerRole(config, this.#options.ports, directory);
+    return this.#server;
   }
 
   /** Starts the gateway role of the options. @throws RdvError `adapter` */
@@ -339,6 +350,7 @@ export class Node implements NodeApi {
       ...(this.#beacon ? ['beacon'] : []),
       ...(this.#gateway ? ['gateway'] : []),
       ...(joins.length > 0 ? ['join'] : []),
+      ...(this.#server ? ['server'] : []),
     ];
     const namespaces = await this.#pool.states();
     const adapters = await this.#radios.parts();
@@ -358,6 +370,7 @@ export class Node implements NodeApi {
       joins,
       onAir,
       boards,
+      server: this.#server && { url: this.#server.url, streams: this.#server.streams },
     };
   }
 
@@ -373,6 +386,7 @@ export class Node implements NodeApi {
     await this.#beacon?.close();
     await Promise.all(this.#boards.map((board) => board.close()));
     await this.#pool.close();
+    await this.#server?.close();
     await this.#radios.close();
     await this.#options.store.close();
   }

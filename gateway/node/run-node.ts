@@ -55,7 +55,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
   const log = openLogger({ level: options.log, json: options.json });
   const ports = { clock: systemClock, random: systemRandom, log };
   const store = await openNodeStore(paths, systemRandom, log);
-  const { beacon, gateway } = config.roles;
+  const { beacon, gateway, server } = config.roles;
   const node = new Node({
     ports,
     store,
@@ -76,6 +76,8 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
   });
   try {
     node.startBoards(boards);
+    // First: the node's own publications may be there.
+    if (server) log.info('serving', { url: (await node.startServer(server, paths.directory)).url });
     if (beacon) await node.startBeacon();
     if (gateway) await node.startGateway();
     if (config.joins.length > 0) await node.startJoins(config.joins);

@@ -177,8 +177,11 @@ function answer(reply: FastifyReply, { status, headers = {}, body, stream }: Htt
     return reply;
   }
   reply.code(status).headers(headers);
-  // Fastify sends text and Buffers as they are.
-  return reply.send(body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.length) : body);
+  if (body === undefined) return reply.send();
+  // As bytes: to text fastify would add a charset, which these types do not have.
+  return reply.send(
+    typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length),
+  );
 }
 
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): RdvError {

@@ -1,5 +1,6 @@
 /** Somebody else's server as a child process: a free port for it, up when it answers there, ended by force. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { expect, vi } from 'vitest';
 
@@ -59,6 +60,16 @@ export class ServerProcess {
   /** The last 20,000 characters that it wrote. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Resident memory in MiB; 0 once it is gone. */
+  get memoryMiB(): number {
+    try {
+      const [, kib = '0'] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')) ?? [];
+      return Number(kib) / 1024;
+    } catch {
+      return 0;
+    }
   }
 
   /** SIGKILL: nothing is said to anybody. Resolves when it is gone. Idempotent. */

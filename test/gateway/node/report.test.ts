@@ -163,7 +163,7 @@ it('changes something for operators alone, once, and only what they signed', asy
         now: () => Date.now() - 120_000,
       }),
     ],
-    ['a broken signature', { ...signed, signature: `${signed.signature!.slice(0, -2)}00` }],
+    ['a broken signature', { ...signed, signature: `${signed.signature!.slice(0, -2)}ff` }],
     ['no hex', { ...signed, signature: 'zz', key: 'zz' }],
   ];
   for (const [what, request] of forged) {

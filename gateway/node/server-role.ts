@@ -1,0 +1,72 @@
+/** The server role: a namespace service in this process (SPEC §14), put together from its configuration. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RdvError } from '@rdv/protocol/core/errors';
+import type { Surroundings } from '@rdv/protocol/core/ports';
+import { type HttpService, openHttpService } from '../server/http-service.js';
+import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../server/service-limits.js';
+import type { ServiceDatabase } from '../server/store/database.js';
+import { openSqliteService } from '../server/store/sqlite-service.js';
+import { parseListen, type ServerConfig, type ServerLimitsConfig } from './server-config.js';
+
+function file(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new RdvError('config', `cannot read ${path}: check the path and its rights`, { cause });
+  }
+}
+
+async function openDatabase(where: string | undefined, directory: string): Promise<ServiceDatabase> {
+  return openSqliteService({ path: where ?? join(directory, 'service.db') });
+}
+
+/**
+ * @param directory where the database lies unless the configuration says otherwise; it has to be there
+ * @throws RdvError `config`, `store`, `busy`
+ */
+export async function startServerRole(
+  config: ServerConfig,
+  ports: Surroundings,
+  directory: string,
+): Promise<HttpService> {
+  const { host, port } = parseListen(config.listen);
+  const { limits = {} } = config;
+  const tls = config.tls && { cert: file(config.tls.cert), key: file(config.tls.key) };
+  const database = await openDatabase(config.database, directory);
+  try {
+    return await openHttpService({
+      ...ports,
+      log: ports.log.scope('server'),
+      database,
+      host,
+      port,
+      limits: serviceLimits(limits),
+      storeLimits: {
+        ...(limits['max-bytes'] !== undefined && { maxFrameBytes: limits['max-bytes'] }),
+        ...(limits['sender-bytes'] !== undefined && { maxSenderBytes: limits['sender-bytes'] }),
+        ...(limits['max-records'] !== undefined && { maxRecords: limits['max-records'] }),
+      },
+      ...(config.base !== undefined && { base: config.base }),
+      ...(tls && { tls }),
+      ...(config.origins && { origins: config.origins }),
+      ...(config['trusted-proxies'] && { trustedProxies: config['trusted-proxies'] }),
+    });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function serviceLimits(limits: ServerLimitsConfig): Partial<ServiceLimits> {
+  const rate = (perSecond: number | undefined, known: ServiceLimits['requests']): ServiceLimits['requests'] =>
+    perSecond === undefined ? known : { perSecond, burst: Math.ceil((perSecond * known.burst) / known.perSecond) };
+  const { requests, bytes, puts } = DEFAULT_SERVICE_LIMITS;
+  return {
+    requests: rate(limits.requests, requests),
+    bytes: rate(limits.bytes, bytes),
+    puts: rate(limits.puts, puts),
+    ...(limits.streams !== undefined && { streams: limits.streams }),
+    ...(limits['streams-per-address'] !== undefined && { streamsPerAddress: limits['streams-per-address'] }),
+  };
+}
