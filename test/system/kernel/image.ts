@@ -89,3 +89,14 @@ export function compile(source: string, program: string): string {
   if (done.status !== 0) throw new Error(`${source} does not compile: ${done.stderr}`);
   return program;
 }
+
+/** `rdv setup radio`, as the README tells people to, unless it was done. @throws Error with what it said */
+export function buildRadio(root: string): void {
+  const addon = ['-e', "require('@abandonware/bluetooth-hci-socket/lib/native')"];
+  if (spawnSync(process.execPath, addon, { cwd: root }).status === 0) return;
+  const done = spawnSync(process.execPath, ['gateway/bin/rdv.js', 'setup', 'radio', '-v'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) throw new Error(`rdv setup radio: ${done.stderr.slice(-3000)}`);
+}

@@ -7,8 +7,11 @@ import { afterAll } from 'vitest';
 import { Bench } from '../../gateway/cli/rdv-process.js';
 import { channelSteps } from './channels.js';
 import { contractSteps } from './contract.js';
+import { buildRadio } from './image.js';
+import { ROOT } from './machine.js';
 import { story } from './verdicts.js';
 
+buildRadio(ROOT);
 const bench = new Bench();
 const broker = await openEmbeddedBroker();
 afterAll(async () => {

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Air } from '@rdv/hardware/air/air';
@@ -158,7 +158,7 @@ export class Machine {
   get story(): string {
     const ends = Array.from({ length: this.#next }, (_, i) => {
       const path = join(this.#folder, `c${i + 1}`);
-      return `$ ${read(`${path}.sh`).split('\n').slice(1).join('\n').trim()}\n${read(`${path}.log`).slice(-4000)}`;
+      return `$ ${read(`${path}.sh`).split('\n').slice(2).join('\n').trim()}\n${read(`${path}.log`).slice(-4000)}`;
     });
     return [this.#console, ...ends].join('\n');
   }
@@ -188,7 +188,8 @@ export class Machine {
   /** Starts `script` in its shell, as root. */
   start(script: string): Command {
     const id = `c${++this.#next}`;
-    writeFileSync(join(this.#folder, `${id}.sh`), `echo $$ >/run/out/${id}.pid\n${script}\n`);
+    const input = `mkfifo /run/${id}.in; exec 0<>/run/${id}.in`;
+    writeFileSync(join(this.#folder, `${id}.sh`), `echo $$ >/run/out/${id}.pid\n${input}\n${script}\n`);
     const ended = new Promise<number>((resolve) => this.#waiting.set(id, resolve));
     this.#agent!.write(`${id}\n`);
     return new Command(this, join(this.#folder, id), Promise.race([ended, this.#lost]));
@@ -269,6 +270,14 @@ export class Command {
     } finally {
       stop();
     }
+  }
+
+  /** A line for its standard input. */
+  async type(line: string): Promise<void> {
+    const pipe = `/run/${basename(this.#path)}.in`;
+    await this.#machine.run(
+      `until [ -p ${pipe} ]; do sleep 0.05; done; echo '${line.replaceAll("'", "'\\''")}' >${pipe}`,
+    );
   }
 
   /** A signal to it and its children. */
