@@ -2,17 +2,13 @@
  * `rdv boards`: the beacon boards at the serial ports. Only boards that are known by their USB ids, and ports that are
  * named, are asked: a question in a foreign protocol would confuse other devices (an HCI dongle needs a reset after it).
  */
-import { realpathSync } from 'node:fs';
 import type { Board } from '@rdv/hardware/companion/board';
 import { CAPABILITY_BITS, type Capability } from '@rdv/hardware/companion/codes';
 import { listSerialPorts, type SerialPortInfo } from '@rdv/hardware/hci/serial-port';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { toRdvError } from '@rdv/protocol/core/errors';
-import { ControlClient } from '../node/control-client.js';
-import { nodeAnswers } from '../node/control-server.js';
 import type { BoardPart } from '../node/kept-board.js';
-import { nodePaths } from '../node/paths.js';
-import { openPort } from './board-port.js';
+import { deviceOf, keptByNode, openPort } from './board-port.js';
 import type { Command } from './commander.js';
 import { table } from './output.js';
 import { type CommonOptions, outputOf, withCommonOptions } from './shared.js';
@@ -80,25 +76,6 @@ async function ask(port: string, usb: string | undefined, options: BoardsOptions
     return { port, answer: 'none', usb, why: toRdvError(error).message };
   } finally {
     await board?.close();
-  }
-}
-
-/** Boards that the running node holds, by the device that their port is. */
-async function keptByNode(options: BoardsOptions): Promise<Map<string, BoardPart>> {
-  const { controlSocket } = nodePaths(options.state);
-  if (!(await nodeAnswers(controlSocket))) return new Map();
-  const api = new ControlClient(controlSocket);
-  const { boards } = await api.status();
-  await api.close();
-  return new Map(boards.map((part) => [deviceOf(part.port), part]));
-}
-
-/** What a name under /dev/serial/by-id leads to. */
-function deviceOf(port: string): string {
-  try {
-    return realpathSync(port);
-  } catch {
-    return port;
   }
 }
 

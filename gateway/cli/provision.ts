@@ -17,7 +17,7 @@ import type { BeaconHeard } from '../node/api.js';
 import { guardClock } from '../node/clock-guard.js';
 import { nodeAnswers } from '../node/control-server.js';
 import { nodePaths } from '../node/paths.js';
-import { openPort } from './board-port.js';
+import { deviceOf, keptByNode, openPort } from './board-port.js';
 import { type Command, Option } from './commander.js';
 import type { Output } from './output.js';
 import { openNodeApi, outputOf, type TagOptions, untilInterrupted, withTagOptions } from './shared.js';
@@ -128,6 +128,12 @@ async function provision(port: string, argument: string | undefined, said: Provi
   const { signal } = untilInterrupted();
   if (!said.erase) assertClock(said.trustClock === true);
   const given = said.erase ? undefined : await readTag({ argument, file: said.tagFile }, said);
+  if ((await keptByNode(said)).has(deviceOf(port))) {
+    throw new RdvError(
+      'busy',
+      `the running node keeps the board at ${port}: say in its configuration what it shall carry, or stop it`,
+    );
+  }
   out.progress('connecting', { port }, `asking ${port} …`);
   const board = await openPort(port, said, signal);
   let done: ProvisionResult;

@@ -18,6 +18,8 @@ import type { PlannedBoard } from './planned-boards.js';
 const EVERY_MS = 60 * 60_000;
 /** After a refusal, or while this machine's own clock is in doubt. */
 const SOON_MS = 60_000;
+/** One that restarts without end is not looked at without end. */
+const NEXT_MS = 1000;
 /** Two cells at the end of their life; most beacon chips stop at 1.8 V. */
 const LOW_MV = 2200;
 
@@ -110,16 +112,22 @@ export class KeptBoard {
     this.#again = false;
     this.#timer?.cancel();
     void this.#round().then((nextMs) => {
-      this.#tending = false;
       if (this.#closed) return;
-      if (this.#again) this.#tend();
-      else if (nextMs !== undefined) this.#timer = this.#options.ports.clock.schedule(nextMs, () => this.#tend());
+      const { clock } = this.#options.ports;
+      if (this.#again) {
+        this.#timer = clock.schedule(NEXT_MS, () => {
+          this.#tending = false;
+          this.#tend();
+        });
+        return;
+      }
+      this.#tending = false;
+      if (nextMs !== undefined) this.#timer = clock.schedule(nextMs, () => this.#tend());
     });
   }
 
   /** @returns when to look at it again; undefined: when it is back */
   async #round(): Promise<number | undefined> {
-    const { port } = this.#options.plan;
     if (this.#board.state !== 'up') return undefined;
     try {
       this.#identity = await this.#board.identity();
@@ -138,8 +146,6 @@ export class KeptBoard {
       if (error instanceof LineDownError || this.#closed) return undefined;
       this.#refused(toRdvError(error).message);
       return SOON_MS;
-    } finally {
-      this.#log.debug('board looked at', { port });
     }
   }
 

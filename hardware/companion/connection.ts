@@ -20,6 +20,11 @@ const IDLE_MS = 700;
 const OPEN_DEADLINE_MS = 5000;
 const CLOSE_DEADLINE_MS = 2000;
 const BACK_OFF_MS: readonly number[] = [50, 100, 200, 500, 1000];
+/** A port where something else listens, time and again, is not to be talked at every second. */
+const MUTE_PATIENCE = 3;
+const MUTE_BACK_OFF_MAX_MS = 30_000;
+/** A board that restarts without end fills no log. */
+const SAY_AGAIN_MS = 1000;
 /** Up for so long was a connection: the next back-off begins anew. */
 const PROVEN_MS = 200;
 
@@ -52,6 +57,9 @@ export class Connection {
   /** Tells what comes late from an earlier connection. */
   #round = 0;
   #failures = 0;
+  /** Connections in a row on which nobody said HELLO. */
+  #mute = 0;
+  #saidAt = Number.NEGATIVE_INFINITY;
   #connections = 0;
   #upAt = 0;
   #bootId: number | undefined;
@@ -167,6 +175,7 @@ export class Connection {
         opening.then((pipe) => pipe.close()).catch(() => {});
         if (this.#round !== round) return;
         this.#why = toRdvError(error).message;
+        this.#mute = 0;
         this.#step('failed');
       },
     );
@@ -202,12 +211,17 @@ export class Connection {
     if (this.#round !== round || this.#state !== 'up') return;
     const restarted = this.#bootId !== hello.bootId;
     this.#bootId = hello.bootId;
-    if (restarted) this.#options.log.info('the board has restarted', { port: this.#options.name });
+    const now = this.#options.clock.monotonic();
+    if (restarted && now - this.#saidAt >= SAY_AGAIN_MS) {
+      this.#saidAt = now;
+      this.#options.log.info('the board has restarted', { port: this.#options.name });
+    }
     this.#tell((listener) => listener.onUp?.(hello, restarted));
   }
 
   #lost(round: number, reason: string): void {
     if (this.#round !== round) return;
+    if (this.#state === 'greeting') this.#mute++;
     if (this.#state === 'greeting' && reason === NO_ANSWER) {
       this.#why = 'nothing there speaks the companion protocol: is the firmware flashed, and is it the right port?';
     } else if (this.#state === 'greeting' || this.#state === 'up') this.#why = reason;
@@ -219,6 +233,7 @@ export class Connection {
     const restarted = this.#bootId !== undefined && this.#bootId !== hello.bootId;
     this.#bootId = hello.bootId;
     this.#connections++;
+    this.#mute = 0;
     this.#upAt = this.#options.clock.monotonic();
     this.#told = undefined;
     this.#options.log.info('board up', { port: this.#options.name, restarted });
@@ -257,7 +272,9 @@ export class Connection {
 
   #backOff(): void {
     const { clock, log, name } = this.#options;
-    const inMs = BACK_OFF_MS[Math.min(this.#failures++, BACK_OFF_MS.length - 1)]!;
+    const plugged = BACK_OFF_MS[Math.min(this.#failures++, BACK_OFF_MS.length - 1)]!;
+    const mute = this.#mute - MUTE_PATIENCE;
+    const inMs = mute < 0 ? plugged : Math.min(MUTE_BACK_OFF_MAX_MS, 1000 * 2 ** Math.min(mute, 10));
     // Said once, not every second.
     if (this.#told !== this.#why) log.warn('no board', { port: name, why: this.#why });
     this.#told = this.#why;

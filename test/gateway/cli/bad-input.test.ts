@@ -77,7 +77,7 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
   ['run --config @unknown --check', 2, /adapters: is not known here/],
   ['run --config @identity --check', 2, /publications\.0: .*identity tag/],
   ['run --config @nowhere --check', 2, /publications\.0: has no namespaces/],
-  ['run --config @gateway --check', 2, /must be an MQTT broker/],
+  ['run --config @gateway --check', 2, /roles\.gateway\.namespace: must be/],
   ['run --config /nonexistent', 2, /cannot read/],
   ['tag eid --key 00 --at 1', 2, /32 hexadecimal digits/],
   ['provision /nonexistent', 2, /no tag given/],

@@ -1,71 +1,15 @@
 // The host's side of a line that loses, a board that restarts, and a port that comes and goes, in virtual time.
 import { readFileSync } from 'node:fs';
-import { type Board, openBoard } from '@rdv/hardware/companion/board';
 import { BoardError, LineDownError } from '@rdv/hardware/companion/board-error';
 import { boardMachine } from '@rdv/hardware/companion/board-machine';
 import { REQUEST } from '@rdv/hardware/companion/codes';
-import { u32be } from '@rdv/protocol/core/bytes';
 import { CanceledError } from '@rdv/protocol/core/errors';
-import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { toMermaid } from '@rdv/protocol/core/machine';
-import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { seededRandom } from '../../support/seeded-random.js';
-import { FakeBoard } from './fake-board.js';
+import { describe, expect, it } from 'vitest';
+import { begin, beginAnew, board, clock, fake, isUp, meanwhile, up, useBoard } from './board-rig.js';
 
-let clock: VirtualClock;
-let fake: FakeBoard;
-let board: Board;
-
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
-};
-
-function begin(): void {
-  clock = new VirtualClock(undefined, settle);
-  fake = new FakeBoard(clock);
-  board = openBoard({
-    name: '/dev/fake',
-    openPipe: fake.open,
-    clock,
-    random: seededRandom('board'),
-    log: silentLogger,
-  });
-}
-
-const isUp = (): boolean => board.state === 'up';
-const up = async (limitMs = 20_000): Promise<void> => expect(await clock.advanceUntil(isUp, limitMs)).toBe(true);
-
-/** `promise` while time passes. */
-async function meanwhile<T>(promise: Promise<T>, limitMs = 60_000): Promise<T> {
-  let over = false;
-  promise.then(
-    () => {
-      over = true;
-    },
-    () => {
-      over = true;
-    },
-  );
-  await clock.advanceUntil(() => over, limitMs);
-  return promise;
-}
-
-/** Before anything was said. */
-async function beginAnew(): Promise<void> {
-  await board.close();
-  begin();
-}
-
-beforeEach(begin);
-afterEach(async () => {
-  const closed = board.close();
-  await clock.advance(500);
-  await closed;
-  expect(fake.closes, 'every port that was opened is closed').toBe(fake.opens);
-  expect(clock.pending).toBe(0);
-});
+useBoard();
 
 describe('a line that loses', () => {
   it('gets the same request again until it is answered, and does it once', async () => {
@@ -250,6 +194,20 @@ describe('a port that comes and goes', () => {
     expect(fake.opens, 'and backs off').toBeLessThan(9);
   });
 
+  it('with something else behind it: it is left alone more and more', async () => {
+    await beginAnew();
+    fake.mute = true;
+    await clock.advance(10 * 60_000);
+    expect(fake.opens).toBeGreaterThan(10);
+    expect(fake.opens).toBeLessThan(30);
+    // A cable that was pulled may bring a board: that one is not waited for.
+    fake.unplug();
+    await clock.advance(40_000);
+    fake.mute = false;
+    fake.plugged = true;
+    await up(1001);
+  });
+
   it('closing rejects what is pending, whenever it comes', async () => {
     for (let ms = 0; ms < 12; ms += 2) {
       begin();
@@ -267,76 +225,6 @@ describe('a port that comes and goes', () => {
       await expect(board.ready(1)).rejects.toThrow(CanceledError);
       expect(fake.closes).toBe(fake.opens);
     }
-  });
-});
-
-describe('events', () => {
-  const advert = (seconds: number): Uint8Array =>
-    Uint8Array.of(1, ...u32be(seconds), 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 3, 2, 1, 6, 0);
-
-  it('are told, and a gap asks what was missed', async () => {
-    await up();
-    const seen: number[] = [];
-    board.listen({ onAdvert: ({ clock: at }) => seen.push(at) });
-    fake.event(0x41, advert(100));
-    fake.event(0x41, advert(200));
-    await clock.advance(20);
-    expect(seen).toEqual([100, 200]);
-    fake.event(0x41, advert(300), true);
-    fake.event(0x41, advert(400));
-    await clock.advance(20);
-    // The answer of ADVERT, which says 0 here.
-    expect(seen).toEqual([100, 200, 400, 0]);
-  });
-
-  it('without sense, and in any number, cost nothing but themselves', async () => {
-    await up();
-    for (let i = 0; i < 500; i++) fake.event(i % 2 ? 0x41 : 0x7f, Uint8Array.of(i & 255), i % 3 === 0);
-    await clock.advance(20);
-    await meanwhile(board.silence());
-    expect(isUp()).toBe(true);
-  });
-});
-
-describe('its clock', () => {
-  it('is set, and its drift becomes its rate', async () => {
-    await up();
-    expect(await meanwhile(board.syncClock())).toMatchObject({ errorMs: undefined, confidenceBefore: 'lost' });
-    fake.driftPpm = 40;
-    await clock.advance(3_600_000);
-    const first = await meanwhile(board.syncClock());
-    expect(first.errorMs).toBeCloseTo(144, -1);
-    expect(first.driftPpm).toBeCloseTo(40, 0);
-    expect(fake.ratePpm).toBe(-40);
-    await clock.advance(3_600_000);
-    const second = await meanwhile(board.syncClock());
-    expect(Math.abs(second.errorMs!)).toBeLessThan(5);
-    expect(fake.ratePpm).toBe(-40);
-  });
-
-  it('teaches no rate by a short time, another boot, a stepped host, or a board that was set by others', async () => {
-    fake.driftPpm = 40;
-    await up();
-    const sync = async (): Promise<number | undefined> => (await meanwhile(board.syncClock())).driftPpm;
-    await sync();
-    await clock.advance(60_000);
-    expect(await sync(), 'a short time').toBeUndefined();
-    await clock.advance(3_600_000);
-    fake.restart();
-    await clock.advance(10);
-    expect(await sync(), 'another boot').toBeUndefined();
-    await clock.advance(3_600_000);
-    fake.clockOffMs += 5000;
-    expect(await sync(), 'five seconds in an hour are no drift').toBeUndefined();
-    expect(fake.ratePpm).toBe(0);
-  });
-
-  it('is set again when it is not known which copy was obeyed', async () => {
-    await up();
-    await meanwhile(board.syncClock());
-    fake.loseAnswers.set(REQUEST.time, 2);
-    await meanwhile(board.syncClock());
-    expect(Math.abs(fake.unixMs - clock.now())).toBeLessThan(5);
   });
 });
 

@@ -27,6 +27,8 @@ export class FakeBoard {
   readonly loseAnswers = new Map<number, number>();
   /** It answers nothing at all. */
   mute = false;
+  /** What it says to any request but HELLO, in place of an answer. */
+  lies: ((type: number) => Uint8Array) | undefined;
   /** Types of the requests that came whole, and those that were obeyed. */
   readonly heard: number[] = [];
   readonly obeyed: number[] = [];
@@ -134,6 +136,7 @@ export class FakeBoard {
     }
     if (!this.#session) return Uint8Array.of(6);
     this.obeyed.push(type);
+    if (this.lies) return this.lies(type);
     switch (type) {
       case 6:
         return this.#time(payload);

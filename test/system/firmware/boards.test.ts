@@ -70,6 +70,9 @@ it('puts its tag on a board, gives it the time whenever it comes back, and write
   const text = (await bench.run(['status', '--state', bench.path('state')])).out;
   expect(text).toMatch(/board +\S+ native, carries its tag/);
 
+  const refused = await bench.run(['provision', port(), freshTag(), '--state', bench.path('state')]);
+  expect(refused.err).toMatch(/the running node keeps the board .*\[busy\]/);
+
   // Taken along, its cells changed, and brought back: it has lost the time, and nothing else.
   for (let i = 1; i <= 3; i++) {
     await board.kill();

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Board } from '@rdv/hardware/companion/board';
 import { BoardError, LineDownError } from '@rdv/hardware/companion/board-error';
+import { REQUEST } from '@rdv/hardware/companion/codes';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { eidAt } from '@rdv/protocol/tag/eid';
+import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { advance, attach, ShiftedClock } from '../../support/attached-board.js';
 import { makeFirmware } from '../../support/firmware-build.js';
@@ -218,6 +220,44 @@ it('a port that vanishes at any moment is noticed, and the board is found again'
   }
   console.log(`gone: noticed after ${Math.round(Math.max(...noticed))} ms at worst`);
   expect(Math.max(...noticed)).toBeLessThan(2000);
+});
+
+it('its command processor takes any request: one answer each, nothing out of range obeyed, and it lives on', async () => {
+  const device = await native();
+  const board = await attached(device);
+  const beaconKey = randomBytes(16);
+  let { label } = await board.provision({ beaconKey });
+  const length = fc.oneof(...[0, 1, 4, 7, 9, 15, 16, 17, 37, 78, 96].map((n) => fc.constant(n)), fc.nat(95));
+  const payload = length.chain((n) =>
+    fc.oneof(fc.uint8Array({ minLength: n, maxLength: n }), fc.uint8Array({ minLength: n, maxLength: n, max: 3 })),
+  );
+  // Not HELLO, which is the session's; not those that do what they say by a word, which chance does not find.
+  const type = fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 2, max: 14 }) }, fc.integer({ min: 2, max: 0x3f }));
+  const statuses = new Map<string, number>();
+  await fc.assert(
+    fc.asyncProperty(type, payload, async (kind, bytes) => {
+      let status = 'ok';
+      try {
+        await board.request(kind, bytes, true);
+        if (kind === REQUEST.provision) label = bytes.slice(29);
+      } catch (error) {
+        if (!(error instanceof BoardError)) throw error;
+        ({ status } = error);
+        if (status === 'range') expect(error.offset).toBeLessThan(Math.max(1, bytes.length));
+      }
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      if (kind > 0x0e) expect(status).toBe('unknown');
+      expect(['session', 'version', 'refused', 'flash']).not.toContain(status);
+    }),
+    { numRuns: 4000 },
+  );
+  console.log(`4000 requests: ${[...statuses].map(([name, n]) => `${n} ${name}`).join(', ')}`);
+  for (const name of ['ok', 'unknown', 'length', 'range']) expect(statuses.get(name)).toBeGreaterThan(10);
+  const { counters, label: left } = await board.status();
+  expect(counters).toMatchObject({ framesDamaged: 0, repeats: 0, flashFailures: 0 });
+  expect(board.connections).toBe(1);
+  // Whatever was refused has changed nothing.
+  expect(left).toEqual(label);
 });
 
 it('the time of a host whose own clock is lost is refused, and forced when asked for', async () => {
