@@ -1,52 +1,105 @@
-/** Who inside this process waits for which queue and which id: one look-up per frame, however many wait. */
-import { toHex } from '@rdv/protocol/core/bytes';
+/**
+ * Who inside this process waits for which queue and which id: one look-up per frame, however many wait. Bridges of this
+ * process see it (SPEC §9.6).
+ */
+import { fromHex, toHex } from '@rdv/protocol/core/bytes';
+import type { InterestListener } from '@rdv/protocol/namespace/interest';
 import type { ServiceStore } from './store/service-store.js';
 
 export type FrameSink = (n: number, frame: Uint8Array) => void;
 /** `record` undefined: something changed, read it. */
 export type RecordSink = (record: Uint8Array | undefined) => void;
 
+/** By queue or id; those of bridges are not shown to bridges. */
+type Sinks<T> = Map<string, Map<T, { readonly shown: boolean }>>;
+
 export class FanOut {
-  readonly #queues = new Map<string, Set<FrameSink>>();
-  readonly #ids = new Map<string, Set<RecordSink>>();
+  readonly #queues: Sinks<FrameSink> = new Map();
+  readonly #ids: Sinks<RecordSink> = new Map();
+  readonly #observers = new Set<InterestListener>();
+  /** What bridges of this process are bringing at the moment. */
+  readonly #quiet = new Set<Uint8Array>();
   readonly #stop: () => void;
 
   constructor(store: ServiceStore) {
     this.#stop = store.observe({
       onFrame: (n, queue, frame) => {
-        for (const sink of this.#queues.get(toHex(queue)) ?? []) sink(n, frame);
+        const sinks = this.#queues.get(toHex(queue));
+        for (const sink of sinks?.keys() ?? []) sink(n, frame);
+        if (this.#observers.size === 0 || isShown(sinks) || this.#quiet.has(frame)) return;
+        for (const observer of [...this.#observers]) observer.onSend(queue.slice(), frame.slice());
       },
       onRecord: (id, record) => {
-        for (const sink of this.#ids.get(toHex(id)) ?? []) sink(record);
+        for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(record);
+        if (this.#quiet.has(record)) return;
+        for (const observer of [...this.#observers]) observer.onPut(record.slice());
       },
       onRecords: (id) => {
-        for (const sink of this.#ids.get(toHex(id)) ?? []) sink(undefined);
+        for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(undefined);
       },
     });
   }
 
-  /** @returns the way to stop that */
-  onFrame(queue: Uint8Array, sink: FrameSink): () => void {
-    return register(this.#queues, toHex(queue), sink);
+  /** @param shown false for a bridge @returns the way to stop that */
+  onFrame(queue: Uint8Array, sink: FrameSink, shown = true): () => void {
+    return register(this.#queues, toHex(queue), sink, shown, (name, wanted) => {
+      for (const one of [...this.#observers]) wanted ? one.onSub(fromHex(name)) : one.onUnsub(fromHex(name));
+    });
   }
 
-  onRecord(id: Uint8Array, sink: RecordSink): () => void {
-    return register(this.#ids, toHex(id), sink);
+  onRecord(id: Uint8Array, sink: RecordSink, shown = true): () => void {
+    return register(this.#ids, toHex(id), sink, shown, (name, wanted) => {
+      for (const one of [...this.#observers]) wanted ? one.onLookup(fromHex(name)) : one.onLookupEnd(fromHex(name));
+    });
+  }
+
+  /** What `work` keeps, the very array `bytes`, is shown to no bridge. */
+  async quietly<T>(bytes: Uint8Array, work: () => Promise<T>): Promise<T> {
+    this.#quiet.add(bytes);
+    try {
+      return await work();
+    } finally {
+      this.#quiet.delete(bytes);
+    }
+  }
+
+  /** Tells what people ask at present, then what changes. @returns the way to stop that */
+  observe(observer: InterestListener): () => void {
+    for (const [id, sinks] of this.#ids) if (isShown(sinks)) observer.onLookup(fromHex(id));
+    for (const [queue, sinks] of this.#queues) if (isShown(sinks)) observer.onSub(fromHex(queue));
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
   }
 
   close(): void {
     this.#stop();
     this.#queues.clear();
     this.#ids.clear();
+    this.#observers.clear();
   }
 }
 
-function register<T>(all: Map<string, Set<T>>, key: string, sink: T): () => void {
-  const sinks = all.get(key) ?? new Set<T>();
+function isShown(sinks: Map<unknown, { readonly shown: boolean }> | undefined): boolean {
+  for (const { shown } of sinks?.values() ?? []) if (shown) return true;
+  return false;
+}
+
+/** @param onShown told when the first sink that is shown comes, and when the last one has gone */
+function register<T>(
+  all: Sinks<T>,
+  key: string,
+  sink: T,
+  shown: boolean,
+  onShown: (name: string, wanted: boolean) => void,
+): () => void {
+  const sinks = all.get(key) ?? new Map<T, { shown: boolean }>();
+  const before = isShown(sinks);
   all.set(key, sinks);
-  sinks.add(sink);
+  sinks.set(sink, { shown });
+  if (shown && !before) onShown(key, true);
   return () => {
-    sinks.delete(sink);
+    if (!sinks.delete(sink)) return;
     if (sinks.size === 0 && all.get(key) === sinks) all.delete(key);
+    if (shown && !isShown(sinks)) onShown(key, false);
   };
 }

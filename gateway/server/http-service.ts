@@ -13,6 +13,7 @@ import { eventRoutes } from './http-events.js';
 import { queueRoutes } from './http-queues.js';
 import { recordRoutes } from './http-records.js';
 import { linkDoor } from './link-door.js';
+import { ServiceEnd } from './service-end.js';
 import { LimitBook, type ServiceLimits } from './service-limits.js';
 import type { ServiceDatabase } from './store/database.js';
 import type { StoreLimits } from './store/room.js';
@@ -43,6 +44,8 @@ export interface HttpService {
   readonly url: string;
   /** Event streams and links open at the moment. */
   readonly streams: number;
+  /** A bridge's end in this process: it sees what readers here ask for. Its owner closes it. */
+  bridgeEnd(): ServiceEnd;
   /** Ends every stream, finishes what was asked, frees port and database. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -103,6 +106,7 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
       get streams() {
         return open.size;
       },
+      bridgeEnd: () => new ServiceEnd({ name: `http://${shown}:${bound}${base}`, store, fanOut, clock }),
       close: closeAll,
       [Symbol.asyncDispose]: closeAll,
     };
