@@ -73,8 +73,16 @@ export class Session {
     payload: Uint8Array | (() => Uint8Array) = new Uint8Array(0),
     repeatable = true,
   ): Promise<Exchange> {
+    const fitting = (): Uint8Array => {
+      const bytes = typeof payload === 'function' ? payload() : payload;
+      if (bytes.length <= this.hello.payloadMax) return bytes;
+      throw new RdvError(
+        'too-large',
+        `this board takes at most ${this.hello.payloadMax} bytes, this takes ${bytes.length}`,
+      );
+    };
     for (let restarts = 0; ; restarts++) {
-      const exchange = await this.#link.request(type, payload);
+      const exchange = await this.#link.request(type, fitting);
       const status = statusName(exchange.payload[0]!);
       if (status === 'ok') return exchange;
       if (status !== 'session') throw new BoardError(exchange.payload);

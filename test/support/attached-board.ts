@@ -1,17 +1,22 @@
 /** A board of the firmware, reached with hardware/companion over its serial port as by a node, in real time. */
 import { type Board, openBoard } from '@rdv/hardware/companion/board';
 import { REQUEST } from '@rdv/hardware/companion/codes';
+import type { BytePipe } from '@rdv/hardware/companion/pipe';
 import { openSerialPipe } from '@rdv/hardware/companion/serial-pipe';
 import { systemClock, systemRandom } from '@rdv/hardware/host/system';
 import { u32be } from '@rdv/protocol/core/bytes';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import type { Clock } from '@rdv/protocol/core/ports';
 
-/** @param port whose path may be another one at each connection */
-export function attach(port: { readonly path: string }, clock: Clock = systemClock): Board {
+/** @param port whose path may be another one at each connection · @param line may swallow what is written */
+export function attach(
+  port: { readonly path: string },
+  clock: Clock = systemClock,
+  line: (pipe: BytePipe) => BytePipe = (pipe) => pipe,
+): Board {
   return openBoard({
     name: 'the board',
-    openPipe: () => openSerialPipe(port.path),
+    openPipe: async () => line(await openSerialPipe(port.path)),
     clock,
     random: systemRandom,
     log: silentLogger,

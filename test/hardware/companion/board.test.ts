@@ -236,6 +236,15 @@ it('what a board cannot do is said as such', async () => {
   expect(board.can('radio')).toBe(true);
 });
 
+it('a board that takes less is not sent more', async () => {
+  await beginAnew();
+  fake.payloadMax = 20;
+  await up();
+  expect(await meanwhile(board.echo(new Uint8Array(20)))).toHaveLength(20);
+  await expect(meanwhile(board.echo(new Uint8Array(21)))).rejects.toThrow(/takes at most 20 bytes, this takes 21/);
+  expect(isUp()).toBe(true);
+});
+
 it('its life is the diagram that the document shows', () => {
   const document = readFileSync(new URL('../../../hardware/COMPANION.md', import.meta.url), 'utf8');
   expect(/<!-- machine: board -->\s*```mermaid\n([\s\S]*?)\n```/.exec(document)?.[1]).toBe(toMermaid(boardMachine));

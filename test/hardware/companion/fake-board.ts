@@ -13,6 +13,7 @@ export class FakeBoard {
   readonly #clock: Clock;
   bootId = 1;
   version = 1;
+  payloadMax = 96;
   /** Its clock against the host's: off by so many ms, and so much too fast. */
   clockOffMs = 0;
   driftPpm = 0;
@@ -131,7 +132,7 @@ export class FakeBoard {
     if (type === 1) {
       const ok = this.version === 1;
       this.#session = ok;
-      const head = Uint8Array.of(ok ? 0 : 7, ok ? 1 : 0, this.version, this.version, 96, 0x80, 0x1f);
+      const head = Uint8Array.of(ok ? 0 : 7, ok ? 1 : 0, this.version, this.version, this.payloadMax, 0x80, 0x1f);
       return concat(head, u32be(this.bootId), payload.subarray(3));
     }
     if (!this.#session) return Uint8Array.of(6);

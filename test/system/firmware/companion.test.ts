@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Board } from '@rdv/hardware/companion/board';
 import { BoardError, LineDownError } from '@rdv/hardware/companion/board-error';
 import { REQUEST } from '@rdv/hardware/companion/codes';
+import { FrameDecoder } from '@rdv/hardware/companion/frames';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import fc from 'fast-check';
@@ -163,11 +164,54 @@ it('a power cut at any moment of provisioning: it is provisioned all the same, o
     port.path = device.path;
     const done = await provisioned;
     expect(Math.abs(done.clock - seconds())).toBeLessThan(2);
+    expect(done.number, 'written once: what was done before the cut is not done again').toBe(1);
     expect((await board.status()).clock.confidence).toBe('set');
     await vi.waitFor(() => expect(device.air?.data).toContain(toHex(eidAt(beaconKey, done.clock))));
     for (const each of open.splice(0)) await each.close();
   }
 }, 120_000);
+
+it('a clock that is set by the third copy of a request is right all the same', async () => {
+  const device = await native();
+  let lost = 0;
+  const provisioning = new FrameDecoder(({ type }) => {
+    if (type === REQUEST.provision) lost++;
+  });
+  const board = attach(device, undefined, (pipe) => ({
+    ...pipe,
+    write(bytes) {
+      const before = lost;
+      provisioning.push(bytes);
+      if (lost === before || lost > 2) pipe.write(bytes);
+    },
+  }));
+  open.unshift(board);
+  await board.ready(UP_MS);
+  await board.provision({ beaconKey: randomBytes(16) });
+  expect(lost).toBe(3);
+  const { clock, number } = await board.status();
+  expect(number).toBe(1);
+  expect(Math.abs(clock.unixMs - Date.now())).toBeLessThan(100);
+});
+
+it('its drift is measured in a day, and gone the next', async () => {
+  const clock = new ShiftedClock();
+  const device = await native();
+  const board = await attached(device, clock);
+  await board.provision({ beaconKey: randomBytes(16) });
+  const seen: (number | undefined)[] = [];
+  for (const ppm of [40, 40, -25]) {
+    await board.syncClock();
+    // A day by the board's quartz is less by a right clock, if that is too fast.
+    await advance(board, 86_400);
+    clock.shiftMs += 86_400_000 * (1 - ppm / 1e6);
+    const { driftPpm, errorMs } = await board.syncClock();
+    seen.push(driftPpm && Math.round(driftPpm), Math.abs(errorMs!) < 100 ? 0 : Math.round(errorMs! / 100));
+  }
+  // In the third the weather has changed: by 65 ppm against the rate that is in force.
+  expect(seen).toEqual([40, 35, 0, 0, -65, -56]);
+  expect((await board.status()).clock.ratePpm).toBe(25);
+});
 
 it('the reset button in the middle of traffic: everything asked is answered, and events go on', async () => {
   const device = await native();
