@@ -43,7 +43,7 @@ learns no tag and no plaintext; it sees which address asks for which id and queu
 
   rdv serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   rdv serve --listen 8080 --base /meet --trusted-proxy 127.0.0.1      # behind nginx, Caddy, …
-  RDV_DATABASE=postgres:///rdv rdv serve                              # several processes, one database
+  RDV_DATABASE=postgres://db.example/rdv rdv serve                    # several processes, one database
 
 The interface is described at /1/openapi.json. SIGINT and SIGTERM stop it; clients go on where they were at the next start.`;
 

@@ -17,7 +17,15 @@ function file(path: string): string {
   }
 }
 
-async function openDatabase(where: string | undefined, directory: string): Promise<ServiceDatabase> {
+async function openDatabase(
+  where: string | undefined,
+  directory: string,
+  ports: Surroundings,
+): Promise<ServiceDatabase> {
+  if (where !== undefined && /^postgres(ql)?:\/\//.test(where)) {
+    const { openPostgresService } = await import('../server/store/postgres-service.js');
+    return openPostgresService({ ...ports, url: where, log: ports.log.scope('database') });
+  }
   return openSqliteService({ path: where ?? join(directory, 'service.db') });
 }
 
@@ -33,7 +41,7 @@ export async function startServerRole(
   const { host, port } = parseListen(config.listen);
   const { limits = {} } = config;
   const tls = config.tls && { cert: file(config.tls.cert), key: file(config.tls.key) };
-  const database = await openDatabase(config.database, directory);
+  const database = await openDatabase(config.database, directory, ports);
   try {
     return await openHttpService({
       ...ports,

@@ -37,6 +37,9 @@ export class FanOut {
       onRecords: (id) => {
         for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(undefined);
       },
+      onGap: () => {
+        for (const sinks of this.#ids.values()) for (const sink of sinks) sink(undefined);
+      },
     });
   }
 

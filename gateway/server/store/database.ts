@@ -6,6 +6,8 @@ export interface DatabaseNews {
   onFrames(frames: readonly { readonly n: number; readonly queue: Uint8Array; readonly frame: Uint8Array }[]): void;
   /** Something under `id` (32 bytes) has changed. */
   onRecords(id: Uint8Array): void;
+  /** Nothing could be heard for a while: records may have changed anywhere. (Frames are told whole.) */
+  onGap(): void;
 }
 
 export interface ServiceDatabase {

@@ -42,6 +42,8 @@ export interface StoreListener {
   onRecord(id: Uint8Array, record: Uint8Array): void;
   /** Something changed under `id`, by another process: read it. */
   onRecords(id: Uint8Array): void;
+  /** Records may have changed anywhere: read what you watch. */
+  onGap(): void;
 }
 
 export interface ServiceStoreOptions {
@@ -81,6 +83,9 @@ export class ServiceStore {
       },
       onRecords: (id) => {
         for (const one of this.#listeners) one.onRecords(id);
+      },
+      onGap: () => {
+        for (const one of this.#listeners) one.onGap();
       },
     });
     this.#sweep();

@@ -2,9 +2,9 @@
 import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
 import { openWsNamespace } from '@rdv/gateway/namespaces/ws';
 import { toHex } from '@rdv/protocol/core/bytes';
-import { RdvError } from '@rdv/protocol/core/errors';
 import { expect, it } from 'vitest';
-import { bytes, testOwner, testRecord } from '../../contract/records.js';
+import { bytes } from '../../contract/records.js';
+import { AcknowledgedWriter } from '../../support/acknowledged.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
 import { surroundings, until } from '../../support/mqtt-rig.js';
 import { ServiceProcess } from '../../support/service-process.js';
@@ -20,61 +20,35 @@ it(`keeps every acknowledged frame and record over ${KILLS} kills, and its reade
     openWsNamespace({ ...surroundings, target: { ...target, protocol: 'ws' } }),
   ];
   await Promise.all([writer, ...readers].map(({ firstAttempt }) => firstAttempt));
-  const queue = bytes(16);
+  const work = new AcknowledgedWriter(writer);
   const heard = readers.map(() => new Set<string>());
   for (const [i, reader] of readers.entries())
-    await reader.subscribe(queue, (frame) => heard[i]!.add(toHex(frame))).ready;
-  const sent: string[] = [];
-  const records: Uint8Array[] = [];
-  const id = bytes(32);
-  let writing = true;
-  const write = async (): Promise<void> => {
-    while (writing) {
-      const frame = bytes(64);
-      try {
-        await writer.send(queue, frame);
-        sent.push(toHex(frame));
-      } catch (error) {
-        expect(error).toBeInstanceOf(RdvError);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    }
-  };
-  const owner = testOwner();
-  const put = async (): Promise<void> => {
-    for (let seq = 1; writing; seq++) {
-      const record = testRecord({ id, owner, seq, notAfter: Math.floor(Date.now() / 1000) + 3600 });
-      await writer.put(record).then(
-        () => records.push(record),
-        () => {},
-      );
-    }
-  };
-  const work = [write(), write(), write(), put()];
+    await reader.subscribe(work.queue, (frame) => heard[i]!.add(toHex(frame))).ready;
+  const begun = work.frames.length;
   for (let kill = 0; kill < KILLS; kill++) {
-    const before = sent.length;
-    await until(() => sent.length > before + 20 * (kill + 1));
+    const before = work.frames.length;
+    await until(() => work.frames.length > before + 20, 60_000);
     await service.kill();
     await service.start();
   }
-  const before = sent.length;
-  await until(() => sent.length > before + 20, 60_000);
-  writing = false;
-  await Promise.all(work);
-  const missing = (there: Set<string>) => sent.filter((frame) => !there.has(frame)).length;
-  await until(() => heard.every((one) => missing(one) === 0), 30_000);
-  // Somebody who comes now finds all of it, too.
+  const before = work.frames.length;
+  await until(() => work.frames.length > before + 20, 60_000);
+  await work.stop();
+  // What was sent before the readers were there is not theirs.
+  const theirs = (one: Set<string>) => work.frames.slice(begun + 3).every((frame) => one.has(frame));
+  await until(() => heard.every(theirs), 30_000);
+  // Somebody who comes now finds all of it.
   const late = openHttpNamespace({ ...surroundings, fromKept: true, target: { ...target, protocol: 'http' } });
   const kept = new Set<string>();
-  late.subscribe(queue, (frame) => kept.add(toHex(frame)));
-  await until(() => missing(kept) === 0, 30_000);
+  late.subscribe(work.queue, (frame) => kept.add(toHex(frame)));
+  await until(() => work.missing(kept) === 0, 30_000);
   const last: Uint8Array[] = [];
-  await late.watch({ id }, (record) => last.push(record)).answered;
-  expect(records.length).toBeGreaterThan(KILLS);
-  expect(last).toEqual([records.at(-1)]);
-  console.log(`${sent.length} frames and ${records.length} records acknowledged over ${KILLS} kills`);
+  await late.watch({ id: work.id }, (record) => last.push(record)).answered;
+  expect(work.records.length).toBeGreaterThan(KILLS);
+  expect(last).toEqual([work.records.at(-1)]);
+  console.log(`${work.frames.length} frames, ${work.records.length} records acknowledged over ${KILLS} kills`);
   await Promise.all([writer, ...readers, late].map((namespace) => namespace.close()));
-});
+}, 180_000);
 
 it('a rendezvous and a conversation go on over a kill', async () => {
   await using service = await ServiceProcess.start();
