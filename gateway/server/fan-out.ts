@@ -38,7 +38,7 @@ export class FanOut {
         for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(undefined);
       },
       onGap: () => {
-        for (const sinks of this.#ids.values()) for (const sink of sinks) sink(undefined);
+        for (const sinks of this.#ids.values()) for (const sink of sinks.keys()) sink(undefined);
       },
     });
   }
