@@ -247,7 +247,9 @@ class Connection implements MqttConnection {
       const messageId = this.#ended ? null : this.#client.messageIdProvider.allocate();
       if (messageId === null) return reject(this.#reason());
       this.#subscribes.set(messageId, { resolve, reject });
-      this.#client.stream.write(encodeSubscribe(this.#options.version, messageId, filters));
+      const { version, sessionSeconds } = this.#options;
+      const qos = sessionSeconds === 0 ? 0 : 1;
+      this.#client.stream.write(encodeSubscribe(version, messageId, filters, qos));
     });
   }
 

@@ -2,6 +2,7 @@
 import type { RdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
 import type { MqttConnect, MqttConnectOptions } from './mqtt-client.js';
+import type { BrokerNode } from './mqtt-target.js';
 
 /** What the link tells its owner. */
 export interface LinkEvents {
@@ -13,6 +14,8 @@ export interface LinkEvents {
 export interface LinkOptions extends Surroundings {
   readonly connect: MqttConnect;
   readonly target: Omit<MqttConnectOptions, 'version'>;
+  /** Where else `target` is: nodes of one cluster, taken in turn. */
+  readonly others?: readonly BrokerNode[];
   /** `auto`: MQTT 5, and 3.1.1 with brokers that do not speak it. */
   readonly version: 4 | 5 | 'auto';
   readonly events: LinkEvents;

@@ -10,6 +10,7 @@ import type { MqttConnection, MqttSession } from './mqtt-client.js';
 import { requestRefusal } from './mqtt-errors.js';
 import type { LinkOptions, LinkPublish, LinkSubscription } from './mqtt-link-api.js';
 import { type LinkEffect, type LinkEvent, type LinkState, mqttLinkMachine } from './mqtt-machine.js';
+import type { BrokerNode } from './mqtt-target.js';
 
 interface SubscribeOp {
   readonly kind: 'subscribe';
@@ -56,6 +57,8 @@ export class MqttLink {
   #version: 4 | 5;
   #pipelined = true;
   #early = 0;
+  /** Connections lost or refused so far: which node is next. */
+  #turn = 0;
   #failures = 0;
   #upSince = 0;
   #retryNow = false;
@@ -213,7 +216,7 @@ export class MqttLink {
     this.#queue = [...this.#subscriptions.values(), ...kept, ...this.#flying].sort((a, b) => a.order - b.order);
     this.#flying.clear();
     this.#connection = connect(
-      { ...target, version: this.#version },
+      { ...target, ...this.#node, version: this.#version },
       {
         onUp: (session) => {
           this.#session = session;
@@ -227,6 +230,12 @@ export class MqttLink {
       },
     );
     this.#pump();
+  }
+
+  /** Where the next connection goes. */
+  get #node(): BrokerNode {
+    const { target, others = [] } = this.#options;
+    return [target, ...others].map(({ host, port }) => ({ host, port }))[this.#turn % (others.length + 1)]!;
   }
 
   #onDown(error: RdvError, answer: 'wrong-version' | 'cut' | undefined): void {
@@ -243,6 +252,7 @@ export class MqttLink {
     this.#failures = steady ? 0 : this.#failures + 1;
     this.#connection = undefined;
     this.#session = undefined;
+    if (!this.#retryNow) this.#turn++;
     this.#lastError = error;
     this.#event('lost');
     if (!this.#retryNow) this.#options.events.onDown(error);

@@ -5,7 +5,6 @@
  */
 
 const SUBSCRIBE_HEADER = 0x82;
-const QOS_1 = 1;
 
 /** DISCONNECT, whole; on MQTT 5, too, it means a normal end. */
 export const DISCONNECT: Uint8Array = Uint8Array.of(0xe0, 0x00);
@@ -25,17 +24,17 @@ function variableByteInteger(value: number): number[] {
 }
 
 /**
- * SUBSCRIBE at QoS 1.
+ * SUBSCRIBE.
  * @param version 4 is MQTT 3.1.1, 5 is MQTT 5
  * @param messageId 1 to 65535, not in use
  * @param filters at least one
  */
-export function encodeSubscribe(version: 4 | 5, messageId: number, filters: readonly string[]): Uint8Array {
+export function encodeSubscribe(version: 4 | 5, messageId: number, filters: readonly string[], qos: 0 | 1): Uint8Array {
   const body: Uint8Array[] = [Uint8Array.of(messageId >> 8, messageId & 0xff)];
   if (version === 5) body.push(Uint8Array.of(0));
   for (const filter of filters) {
     const text = new TextEncoder().encode(filter);
-    body.push(Uint8Array.of(text.length >> 8, text.length & 0xff), text, Uint8Array.of(QOS_1));
+    body.push(Uint8Array.of(text.length >> 8, text.length & 0xff), text, Uint8Array.of(qos));
   }
   const length = body.reduce((sum, part) => sum + part.length, 0);
   return new Uint8Array(

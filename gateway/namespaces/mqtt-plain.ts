@@ -43,6 +43,7 @@ export class MqttPlain {
       connect,
       version: target.version ?? 'auto',
       target: connectionTo(target, random, { maxPacketBytes: MAX_PACKET_BYTES, ...(will && { will }) }),
+      others: target.others ?? [],
       events: {
         onUp: () => {
           this.#firstOver();

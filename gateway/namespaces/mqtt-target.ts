@@ -7,11 +7,18 @@ const CLIENT_ID_BYTES = 10;
 const KEEPALIVE_SECONDS = 30;
 const CONNECT_TIMEOUT_MS = 10_000;
 
+export interface BrokerNode {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Where a broker is and how to get in. `parse-url.ts` makes one of a URL. */
 export interface MqttTarget {
   readonly protocol: 'mqtt' | 'mqtts' | 'ws' | 'wss';
   readonly host: string;
   readonly port: number;
+  /** Further nodes of the same cluster: taken in turn when one cannot be reached, or goes away. */
+  readonly others?: readonly BrokerNode[];
   /** WebSocket only; default `/mqtt`. */
   readonly path?: string;
   /** Topic prefix; default `rdv`. */
@@ -27,12 +34,17 @@ export interface MqttTarget {
   readonly key?: string;
 }
 
-/** `mqtt://broker.example:1883`: what people see. Holds neither user nor password. */
+/** `mqtt://broker.example:1883`, of a cluster `mqtt://a.example:1883,b.example:1883`: what people see. Holds neither user nor password. */
 export function targetName(target: MqttTarget): string {
   const scheme = target.protocol.startsWith('ws') ? `mqtt+${target.protocol}` : target.protocol;
-  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
+  const hosts = nodesOf(target).map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
   const path = target.protocol.startsWith('ws') ? (target.path ?? '/mqtt') : '';
-  return `${scheme}://${host}:${target.port}${path}`;
+  return `${scheme}://${hosts.join(',')}${path}`;
+}
+
+/** Every node of the broker, in the order in which to try them. */
+export function nodesOf({ host, port, others = [] }: MqttTarget): readonly BrokerNode[] {
+  return [{ host, port }, ...others];
 }
 
 /** What CONNECT to `target` says, under a random client identifier and in a clean session unless `more` says otherwise. */

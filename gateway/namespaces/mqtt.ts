@@ -100,6 +100,7 @@ export class MqttNamespace implements Namespace {
       log,
       connect,
       version: target.version ?? 'auto',
+      others: target.others ?? [],
       target: connectionTo(target, random, {
         maxPacketBytes: MAX_PACKET_BYTES,
         ...(session && {

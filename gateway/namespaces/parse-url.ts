@@ -4,12 +4,13 @@
  * Nothing is opened here but the files that a URL names; passwords go into the result and into no message.
  *
  *   udp:?interface=eth0
+ *   mqtt://one.example,two.example:1884,three.example   (nodes of one cluster)
  *   mqtts://user@broker.example:8883?base=site/rdv&ca=ca.pem&cert=me.pem&key=me.key&password-file=secret
  */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, RdvError } from '@rdv/protocol/core/errors';
 import type { HttpTarget } from './http-target.js';
-import type { MqttTarget } from './mqtt-target.js';
+import type { BrokerNode, MqttTarget } from './mqtt-target.js';
 import { checkBase } from './mqtt-topics.js';
 import { parseUdpUrl, type UdpTarget } from './udp-target.js';
 
@@ -37,6 +38,7 @@ const SERVICES: Readonly<Record<string, { readonly protocol: HttpTarget['protoco
 };
 const KNOWN =
   'mqtt://HOST, mqtts://HOST, mqtt+ws://HOST/PATH, mqtt+wss://HOST/PATH, https://HOST, wss://HOST (http:// and ws:// without TLS), udp: and ble:';
+const NODES_MAX = 8;
 const TLS_PARAMETERS: readonly string[] = ['ca', 'cert', 'key'];
 const SERVICE_PARAMETERS: readonly string[] = ['password-file', ...TLS_PARAMETERS];
 const PARAMETERS: readonly string[] = ['base', 'version', ...SERVICE_PARAMETERS];
@@ -58,16 +60,13 @@ export function parseNamespaceUrl(url: string, read: (path: string) => string = 
   if (/^ble:/i.test(url)) return ble(url, bad);
   if (/^udp:/i.test(url)) return { kind: 'udp', target: parseUdpUrl(url, bad) };
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw bad(`no such form: there are ${KNOWN}`);
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch {
-    throw bad('not a URL: check host and port');
-  }
+  const [first, ...others] = nodes(url).map((one) => readUrl(one, bad));
+  const parsed = first!;
   const scheme = SCHEMES[parsed.protocol];
   const service = SERVICES[parsed.protocol];
   if (!scheme && !service) throw bad(`unknown kind "${parsed.protocol}": there are ${KNOWN}`);
-  if (parsed.hostname === '') throw bad('the host is missing');
+  if ([parsed, ...others].some(({ hostname }) => hostname === '')) throw bad('the host is missing');
+  if (others.length >= NODES_MAX) throw bad(`more than ${NODES_MAX} nodes of one cluster`);
   if (parsed.hash !== '') throw bad('"#" has no meaning here: write it as %23');
   const known = scheme ? PARAMETERS : SERVICE_PARAMETERS;
   const secure = scheme ? scheme.tls : /^(https|wss):$/.test(parsed.protocol);
@@ -81,7 +80,27 @@ export function parseNamespaceUrl(url: string, read: (path: string) => string = 
   if (!scheme!.protocol.startsWith('ws') && !['', '/'].includes(parsed.pathname)) {
     throw bad(`a path has no meaning here: give the topic prefix as ?base=${parsed.pathname.slice(1)}`);
   }
-  return { kind: 'mqtt', target: { ...place(parsed, scheme!, bad), ...access(parsed, read, bad) } };
+  const further = others.map(({ hostname, port }) => node(hostname, port, scheme!.port));
+  const target = { ...place(parsed, scheme!, bad), ...access(parsed, read, bad) };
+  return { kind: 'mqtt', target: further.length > 0 ? { ...target, others: further } : target };
+}
+
+function readUrl(url: string, bad: (why: string) => Error): URL {
+  try {
+    return new URL(url);
+  } catch {
+    throw bad('not a URL: check host and port');
+  }
+}
+
+/** A cluster's URL names its nodes with commas between them: one URL each. */
+function nodes(url: string): string[] {
+  const [, before = '', hosts = '', rest = ''] = /^(mqtt[^/]*:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(url) ?? [];
+  return before === '' ? [url] : hosts.split(',').map((host) => `${before}${host}${rest}`);
+}
+
+function node(hostname: string, port: string, otherwise: number): BrokerNode {
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? otherwise : Number(port) };
 }
 
 function servicePlace(
@@ -119,8 +138,7 @@ function place(parsed: URL, scheme: Scheme, bad: (why: string) => Error): MqttTa
   }
   return {
     protocol: scheme.protocol,
-    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: parsed.port === '' ? scheme.port : Number(parsed.port),
+    ...node(parsed.hostname, parsed.port, scheme.port),
     ...(scheme.protocol.startsWith('ws') ? { path: parsed.pathname.length > 1 ? parsed.pathname : '/mqtt' } : {}),
     ...(base === null ? {} : { base }),
     ...(version === null ? {} : { version: VERSIONS[version]! }),

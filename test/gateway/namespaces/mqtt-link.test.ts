@@ -2,6 +2,7 @@
 import type { MqttConnection, MqttConnectOptions, MqttEvents } from '@rdv/gateway/namespaces/mqtt-client';
 import { MqttLink } from '@rdv/gateway/namespaces/mqtt-link';
 import type { LinkSubscription } from '@rdv/gateway/namespaces/mqtt-link-api';
+import type { BrokerNode } from '@rdv/gateway/namespaces/mqtt-target';
 import { RdvError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
@@ -20,7 +21,7 @@ interface Played {
 const gone = () => new RdvError('unreachable', 'gone');
 const session = { receiveMaximum: 3, maxPacketBytes: 100_000, retainAvailable: true };
 
-function rig(version: 4 | 5 | 'auto' = 5, random = 0) {
+function rig(version: 4 | 5 | 'auto' = 5, random = 0, others: readonly BrokerNode[] = []) {
   const clock = new VirtualClock();
   const connections: Played[] = [];
   const codes = new Map<string, number>();
@@ -62,6 +63,7 @@ function rig(version: 4 | 5 | 'auto' = 5, random = 0) {
     log: silentLogger,
     connect,
     version,
+    others,
     target: {
       name: 'mqtt://b',
       protocol: 'mqtt',
@@ -109,6 +111,27 @@ describe('MqttLink', () => {
     expect(connections[0]!.log).toEqual(['subscribe a', 'subscribe b']);
     connections[0]!.events.onUp(session);
     expect(connections[0]!.log).toEqual(['subscribe a', 'subscribe b', 'publish p', 'subscribe c']);
+  });
+
+  it('goes to another node of the cluster when one is gone, and round again', async () => {
+    const others = [
+      { host: 'c', port: 2 },
+      { host: 'd', port: 3 },
+    ];
+    const { clock, connections } = rig(5, 0, others);
+    for (let i = 0; i < 4; i++) {
+      if (i % 2 === 0) connections[i]!.events.onUp(session);
+      connections[i]!.events.onDown(gone(), undefined);
+      await clock.advance(20_000);
+    }
+    expect(connections.map(({ options: { host, port } }) => `${host}:${port}`)).toEqual([
+      'b:1',
+      'c:2',
+      'd:3',
+      'b:1',
+      'c:2',
+    ]);
+    expect(new Set(connections.map(({ options }) => options.name)).size).toBe(1);
   });
 
   it('keeps to the window that the broker sets', async () => {

@@ -92,9 +92,9 @@ describe('PacketSizeGuard', () => {
 
 describe('encodeSubscribe', () => {
   it('is the packet of MQTT 3.1.1 §3.8 and of MQTT 5 §3.8', () => {
-    expect(Buffer.from(encodeSubscribe(4, 10, ['a/b', 'c/+'])).toString('hex')).toBe(
+    expect(Buffer.from(encodeSubscribe(4, 10, ['a/b', 'c/+'], 1)).toString('hex')).toBe(
       '820e000a0003612f62010003632f2b01',
     );
-    expect(Buffer.from(encodeSubscribe(5, 0x1234, ['a/b'])).toString('hex')).toBe('8209123400' + '0003612f6201');
+    expect(Buffer.from(encodeSubscribe(5, 0x1234, ['a/b'], 0)).toString('hex')).toBe('8209123400' + '0003612f6200');
   });
 });

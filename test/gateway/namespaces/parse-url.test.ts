@@ -5,11 +5,19 @@ import { describe, expect, it } from 'vitest';
 
 const files = (path: string): string => `text of ${path}\n`;
 
+const NODES = [
+  { host: 'b', port: 99 },
+  { host: '::1', port: 1883 },
+];
+const TLS_NODE = { protocol: 'mqtts', port: 8883, username: 'u', password: 'p@ss' };
+
 describe('parseNamespaceUrl', () => {
   it.each([
     ['mqtt://h', { protocol: 'mqtt', host: 'h', port: 1883 }],
     ['mqtt://h:99/', { protocol: 'mqtt', host: 'h', port: 99 }],
     ['mqtt://[::1]:99', { protocol: 'mqtt', host: '::1', port: 99 }],
+    ['mqtt://a,b:99,[::1]/?base=x', { protocol: 'mqtt', host: 'a', port: 1883, base: 'x', others: NODES }],
+    ['mqtts://u:p%40ss@a,b', { ...TLS_NODE, host: 'a', others: [{ host: 'b', port: 8883 }] }],
     ['mqtts://h?version=3.1.1', { protocol: 'mqtts', host: 'h', port: 8883, version: 4 }],
     ['mqtt://h?version=5&base=a/b', { protocol: 'mqtt', host: 'h', port: 1883, version: 5, base: 'a/b' }],
     ['mqtt+ws://h', { protocol: 'ws', host: 'h', port: 80, path: '/mqtt' }],
@@ -47,6 +55,9 @@ describe('parseNamespaceUrl', () => {
     ['amqp://u:sesame@h', 'unknown kind "amqp:"'],
     ['mqtt://', 'not a URL|host is missing'],
     ['mqtt://h:99999', 'not a URL'],
+    ['mqtt://u:sesame@a,b:99999', 'not a URL'],
+    ['mqtt://a,,b', 'not a URL|host is missing'],
+    [`mqtt://${'a,'.repeat(8)}a`, 'more than 8 nodes'],
     ['mqtt://u:sesame@h/topic', '\\?base=topic'],
     ['mqtt://u:sesame@h?bse=x', 'unknown parameter "bse"'],
     ['mqtt://u:sesame@h?base=a&base=b', 'more than once'],
