@@ -15,6 +15,9 @@ const PATIENCE = 2;
 const FRESH_MS = 1000;
 /** A better namespace that does not answer is tried again so often, while there is something to say. */
 const PROBE_MS = 30_000;
+/** After a loss frames are so short for a while: they fit a datagram, should a bridge lead to some. */
+const SHORT_BYTES = 1152;
+const SHORT_MS = 10_000;
 /** Ids of these PINGs lie apart from those that the conversation counts. */
 const PROBE_ID = 0x8000_0000;
 
@@ -35,6 +38,8 @@ export class Path {
   readonly #carry: CarryOptions;
   #current: Way;
   #silent = 0;
+  #losses = 0;
+  #shortUntil = Number.NEGATIVE_INFINITY;
   #probes = 0;
 
   /** @param onPassed called when a namespace has passed a frame on, or refused it */
@@ -66,8 +71,15 @@ export class Path {
   }
 
   /** The size of frame to fill on the current path. */
-  get frameBytes(): number {
-    return Math.min(this.maxFrameBytes, this.#current.namespace.preferredFrameBytes ?? LINK_MESSAGE_MAX_BYTES);
+  frameBytes(now: number): number {
+    const best = this.#current.namespace.preferredFrameBytes ?? LINK_MESSAGE_MAX_BYTES;
+    return Math.min(this.maxFrameBytes, now < this.#shortUntil ? Math.min(best, SHORT_BYTES) : best);
+  }
+
+  /** How many pieces were found lost until now: long frames may be what gets lost somewhere behind the namespace. */
+  lost(losses: number, now: number): void {
+    if (losses > this.#losses) this.#shortUntil = now + SHORT_MS;
+    this.#losses = losses;
   }
 
   /** Whether the current namespace takes more data. */

@@ -46,6 +46,8 @@ export class StreamSender {
   #known = 0;
   #ceiling = Number.POSITIVE_INFINITY;
   watcher: SenderWatcher | undefined;
+  /** Pieces found lost so far. */
+  losses = 0;
 
   constructor(rtt: RttEstimate, stored?: StoredSender) {
     this.#rtt = rtt;
@@ -210,11 +212,7 @@ export class StreamSender {
     return mark ? message.end : stop;
   }
 
-  /**
-   * What the peer acknowledges.
-   * @returns whether it is news
-   * @throws RdvError `state-lost` if it is beyond what was sent
-   */
+  /** What the peer acknowledges. @returns whether it is news @throws RdvError `state-lost`: it is beyond what was sent */
   acknowledge(ack: AckItem, now: number, maxFrameBytes: number): boolean {
     const highest = ack.ranges.at(-1)?.end ?? ack.cumulative;
     if (highest > Math.max(this.#next, this.#known)) {
@@ -354,6 +352,7 @@ export class StreamSender {
   #lose(segment: Segment): void {
     segment.lost = true;
     this.#lostCount++;
+    this.losses++;
     this.#inFlight -= segment.end - segment.start;
   }
 

@@ -112,7 +112,7 @@ export class Speaker {
 
   /** @throws RdvError `state-lost` */
   acknowledged(ack: AckItem, now: number): void {
-    if (this.#parts.sender.acknowledge(ack, now, this.#path.frameBytes)) this.#waitBase = now;
+    if (this.#parts.sender.acknowledge(ack, now, this.#path.frameBytes(now))) this.#waitBase = now;
   }
 
   /** Says everything unanswered again, as when a carrier has come back. */
@@ -160,12 +160,13 @@ export class Speaker {
     const namespace = this.#path.live;
     if (!namespace) return false;
     const now = clock.monotonic();
+    this.#path.lost(sender.losses, now);
     if (out.step()) {
       this.#host.onStep();
       if (!this.#host.clear()) return false;
     }
     if (out.blocked || sender.windowClosed) control.ping(now);
-    const limit = (control.proves ? this.#path.maxFrameBytes : this.#path.frameBytes) - FRAME_OVERHEAD_BYTES;
+    const limit = (control.proves ? this.#path.maxFrameBytes : this.#path.frameBytes(now)) - FRAME_OVERHEAD_BYTES;
     const writer = this.#writer;
     writer.reset(limit - (limit % bucketBytes));
     control.write(writer, now, receiver, this.#host.wanted(), this.#host.generation());
@@ -201,7 +202,7 @@ export class Speaker {
     const now = clock.monotonic();
     control.tick(now);
     if (sender.lossDeadline !== undefined && now >= sender.lossDeadline) {
-      sender.findLost(now, this.#path.frameBytes);
+      sender.findLost(now, this.#path.frameBytes(now));
     }
     if (now >= (this.#host.tickAt() ?? Number.POSITIVE_INFINITY)) this.#host.onTick();
     if (this.#waitBase !== undefined && now >= this.#waitBase + rtt.timeoutMs) {
@@ -217,7 +218,7 @@ export class Speaker {
     if (!this.#awaiting) return;
     const { control, sender } = this.#parts;
     this.#waitBase = now;
-    sender.timedOut(this.#path.frameBytes);
+    sender.timedOut(this.#path.frameBytes(now));
     control.again();
     if (sender.windowClosed) control.ping(now);
     this.#host.onTimeout();
