@@ -2,6 +2,7 @@
 // to do; says by lines of JSON how it goes. Ends with its standard input.
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
+import { openMqttNamespace } from '@rdv/gateway/namespaces/mqtt';
 import { parseNamespaceUrl } from '@rdv/gateway/namespaces/parse-url';
 import { openUdpNamespace } from '@rdv/gateway/namespaces/udp-open';
 import { systemClock, systemRandom } from '@rdv/hardware/host/system';
@@ -13,7 +14,10 @@ import { TagSecret } from '@rdv/protocol/tag/derived';
 
 const around = { clock: systemClock, random: systemRandom, log: silentLogger };
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
-const open = (url) => openUdpNamespace({ ...around, target: parseNamespaceUrl(url).target });
+function open(url) {
+  const { kind, target } = parseNamespaceUrl(url);
+  return kind === 'udp' ? openUdpNamespace({ ...around, target }) : openMqttNamespace({ ...around, target });
+}
 const tagOf = (name) => new TagSecret(Uint8Array.from(createHash('sha256').update(name).digest()));
 
 /** The same messages for the same name: 0 to `maxBytes` bytes. */

@@ -86,6 +86,7 @@ export class Net {
   readonly #prefix = `rdv${process.pid}`;
   readonly #namespaces = new Set<string>();
   readonly #processes: HostProcess[] = [];
+  readonly #programs: ChildProcess[] = [];
   readonly #relays: { readonly child: ChildProcess; readonly counts: Promise<Record<string, number>> }[] = [];
   #veths = 0;
 
@@ -182,9 +183,23 @@ export class Net {
     return made;
   }
 
+  /** Any other program on a host, until the end. */
+  program(host: string, command: string, ...args: string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.#name(host), command, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#programs.push(child);
+    return child;
+  }
+
   /** @returns what the relays did */
   async close(): Promise<readonly Record<string, number>[]> {
     await Promise.all(this.#processes.map((one) => one.stop()));
+    for (const child of this.#programs) {
+      if (child.exitCode !== null) continue;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
     for (const { child } of this.#relays) child.kill('SIGTERM');
     const counts = await Promise.all(this.#relays.map((relay) => relay.counts));
     for (const name of this.#namespaces) ip('netns', 'del', name);
