@@ -28,6 +28,8 @@ interface BoardLine {
   readonly port: string;
   readonly answer: 'board' | 'none' | 'not-asked';
   readonly usb?: string | undefined;
+  /** Under this name a node's configuration finds it again. */
+  readonly lasting?: string | undefined;
   /** The running node has it, and said this. */
   readonly kept?: boolean;
   readonly why?: string;
@@ -67,13 +69,14 @@ async function describe(board: Board): Promise<Omit<BoardLine, 'port' | 'answer'
 const usbOf = ({ vendorId, productId }: SerialPortInfo): string | undefined =>
   vendorId && productId ? `${vendorId}:${productId}`.toLowerCase() : undefined;
 
-async function ask(port: string, usb: string | undefined, options: BoardsOptions): Promise<BoardLine> {
+async function ask(info: SerialPortInfo, options: BoardsOptions): Promise<BoardLine> {
+  const known = { port: info.path, usb: usbOf(info), lasting: info.lasting };
   let board: Board | undefined;
   try {
-    board = await openPort(port, options);
-    return { port, answer: 'board', usb, ...(await describe(board)) };
+    board = await openPort(info.path, options);
+    return { ...known, answer: 'board', ...(await describe(board)) };
   } catch (error) {
-    return { port, answer: 'none', usb, why: toRdvError(error).message };
+    return { ...known, answer: 'none', why: toRdvError(error).message };
   } finally {
     await board?.close();
   }
@@ -149,13 +152,18 @@ async function boards(named: readonly string[], options: BoardsOptions): Promise
       if (part) return { ...fromNode(part), port: info.path };
       const usb = usbOf(info);
       const asked = named.length > 0 || options.all || (usb !== undefined && KNOWN_BOARDS.has(usb));
-      return asked ? ask(info.path, usb, options) : { port: info.path, answer: 'not-asked', usb };
+      return asked ? ask(info, options) : { port: info.path, answer: 'not-asked', usb, lasting: info.lasting };
     }),
   );
   const header = ['PORT', 'BOARD', 'FIRMWARE', 'TAG', 'BATTERY', 'ON AIR', 'CLOCK'];
+  const lasting = lines.flatMap(({ answer, port, lasting: name }) =>
+    answer === 'board' && name ? [`for a node's configuration ${port} is ${name}`] : [],
+  );
   out.result(
     lines,
-    lines.length === 0 ? 'no serial ports: plug a board in, or name its port' : table(header, lines.map(row)),
+    lines.length === 0
+      ? 'no serial ports: plug a board in, or name its port'
+      : [table(header, lines.map(row)), ...lasting].join('\n'),
   );
 }
 

@@ -8,12 +8,16 @@ import { fromHex } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { Store } from '@rdv/protocol/core/ports';
+import { boardPortOf } from './board-adapter.js';
 import { guardClock } from './clock-guard.js';
 import { type ControlServer, serveControl } from './control-server.js';
 import { openLogger } from './logger.js';
 import { Node } from './node.js';
 import { ensureStateDirectory, type NodePaths } from './paths.js';
 import { openNodeStore } from './store/node-store.js';
+
+/** Whoever names a board waits for it; one that does not answer is given up after 3.25 s. */
+const BOARD_DEADLINE_MS = 5000;
 
 export interface LocalNodeOptions {
   readonly namespace?: readonly string[];
@@ -69,6 +73,15 @@ export async function openLocalNode(
     beacon: { adapter: options.adapter, intervalMs: 200, trustedKeys, slots: 4 },
     gateway: undefined,
   });
+  if (use.durable && boardPortOf(options.adapter) !== undefined) {
+    try {
+      await node.startBeacon();
+      await node.boards.ready(BOARD_DEADLINE_MS);
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
+  }
   let others: LocalNode['others'];
   if (use.durable) {
     const control = await serveControl(paths.controlSocket, node, ports);

@@ -4,8 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import type { BeaconNamespace } from '@rdv/beacon/beacon-namespace';
-import type { Board } from '@rdv/hardware/companion/board';
-import { openSerialPipe } from '@rdv/hardware/companion/serial-pipe';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import type { HistoryPage } from '@rdv/protocol/conversation/durability';
 import { toHex } from '@rdv/protocol/core/bytes';
@@ -45,10 +43,9 @@ import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
 import { healthOf } from './health.js';
 import { type JoinConfig, type JoinRole, startJoins } from './join-role.js';
-import { KeptBoard } from './kept-board.js';
+import { KeptBoards } from './kept-boards.js';
 import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
-import type { PlannedBoard } from './planned-boards.js';
 import { Publications } from './publications.js';
 import { Radios } from './radios.js';
 import { type ReportConfig, type ReportRole, startReportRole } from './report-role.js';
@@ -97,12 +94,14 @@ export class Node implements NodeApi {
   #server: HttpService | undefined;
   #report: ReportRole | undefined;
   #joins: JoinRole | undefined;
-  readonly #boards: KeptBoard[] = [];
+  /** Beacon boards, kept in step whenever they are attached. */
+  readonly boards: KeptBoards;
 
   constructor(options: NodeOptions) {
     const { ports, store, beacon } = options;
     this.#options = options;
     this.#startedAt = ports.clock.monotonic();
+    this.boards = new KeptBoards(options);
     this.#radios = new Radios(ports, beacon.slots);
     const ble = {
       forPublisher: () => this.#servedOverAir(),
@@ -130,10 +129,8 @@ export class Node implements NodeApi {
     const hears = [adapter, beacon.adapter, gateway?.adapter].find((name) => name && boardPortOf(name) === undefined);
     const name = preferred ?? hears;
     if (name === undefined) {
-      throw new RdvError(
-        'adapter',
-        'which radio? Name one with --adapter: hci0, an address, serial:PATH or virtual:PATH',
-      );
+      const what = adapter === undefined ? 'which radio?' : 'a board only advertises:';
+      throw new RdvError('adapter', `${what} name one with --adapter: hci0, an address, serial:PATH or virtual:PATH`);
     }
     return name;
   }
@@ -146,7 +143,7 @@ export class Node implements NodeApi {
       const adapter = this.#adapter(beacon.adapter);
       const { intervalMs, trustedKeys } = beacon;
       const port = boardPortOf(adapter);
-      if (port !== undefined) this.#beacon = startBoardRole({ board: this.#boardAt(port), ports, intervalMs });
+      if (port !== undefined) this.#beacon = startBoardRole({ board: this.boards.at(port), ports, intervalMs });
       else {
         const radio = await this.#radios.get(adapter);
         const role = startBeaconRole({ radio, ports, intervalMs, trustedKeys, nodeKey });
@@ -167,12 +164,6 @@ export class Node implements NodeApi {
     await this.startBeacon();
     if (this.#served) return this.#served;
     throw new RdvError('config', 'a board only advertises: to serve "ble:" name an adapter, as hci0');
-  }
-
-  /** One that is kept in step anyway, or from now on. */
-  #boardAt(port: string): Board {
-    if (!this.#boards.some(({ part }) => part.port === port)) this.startBoards([{ port, carries: undefined }]);
-    return this.#boards.find(({ part }) => part.port === port)!.board;
   }
 
   /** The second radio listens for the first. Without it the beacon goes on, and its state says that nobody listens. */
@@ -202,14 +193,6 @@ export class Node implements NodeApi {
     const radio = await this.#radios.get(gateway.adapter);
     const { namespace: far } = await this.#pool.forBridge(gateway.namespace);
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
-  }
-
-  /** Keeps these boards in step from now on, whenever they are attached. */
-  startBoards(planned: readonly PlannedBoard[]): void {
-    const { ports, store, clockGuard } = this.#options;
-    for (const plan of planned) {
-      this.#boards.push(new KeptBoard({ plan, openPipe: () => openSerialPipe(plan.port), ports, store, clockGuard }));
-    }
   }
 
   /** Joins namespaces pair by pair. @throws RdvError `config` */
@@ -355,7 +338,7 @@ export class Node implements NodeApi {
     const namespaces = await this.#pool.states();
     const adapters = await this.#radios.parts();
     const onAir = this.#proof?.status;
-    const boards = this.#boards.map(({ part }) => part);
+    const boards = this.boards.parts;
     const { doubt: clockDoubt } = this.#options.clockGuard;
     return {
       version,
@@ -384,7 +367,7 @@ export class Node implements NodeApi {
     await this.#publications.close();
     await this.#ble?.then((namespace) => namespace.close()).catch(() => {});
     await this.#beacon?.close();
-    await Promise.all(this.#boards.map((board) => board.close()));
+    await this.boards.close();
     await this.#pool.close();
     await this.#server?.close();
     await this.#radios.close();

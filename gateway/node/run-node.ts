@@ -75,7 +75,7 @@ export async function runNode(config: NodeConfig, options: RunOptions): Promise<
     gateway,
   });
   try {
-    node.startBoards(boards);
+    node.boards.start(boards);
     // First: the node's own publications may be there.
     if (server) log.info('serving', { url: (await node.startServer(server, paths.directory)).url });
     if (beacon) await node.startBeacon();

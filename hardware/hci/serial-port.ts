@@ -29,6 +29,8 @@ export interface SerialPortInfo {
   readonly serialNumber?: string | undefined;
   readonly vendorId?: string | undefined;
   readonly productId?: string | undefined;
+  /** A name that stays the same when others are plugged in, where the system has one. */
+  readonly lasting?: string | undefined;
 }
 
 async function library(): Promise<typeof import('serialport')> {
@@ -67,12 +69,13 @@ export async function listSerialPorts(): Promise<readonly SerialPortInfo[]> {
   const { SerialPort } = await library();
   try {
     const ports = await SerialPort.list();
-    return ports.map(({ path, manufacturer, serialNumber, vendorId, productId }) => ({
+    return ports.map(({ path, manufacturer, serialNumber, vendorId, productId, pnpId }) => ({
       path,
       manufacturer,
       serialNumber,
       vendorId,
       productId,
+      lasting: process.platform === 'linux' && pnpId ? `/dev/serial/by-id/${pnpId}` : undefined,
     }));
   } catch (cause) {
     // On Linux it runs udevadm.

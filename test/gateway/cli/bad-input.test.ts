@@ -80,6 +80,12 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
   ['run --config @gateway --check', 2, /roles\.gateway\.namespace: must be/],
   ['run --config /nonexistent', 2, /cannot read/],
   ['tag eid --key 00 --at 1', 2, /32 hexadecimal digits/],
+  [
+    'publish --tag-file @tag -n BROKER --adapter board:/nonexistent --reply x',
+    6,
+    /no board answers on \/nonexistent: there is/,
+  ],
+  ['scan --seconds 1 --adapter board:/nonexistent', 6, /a board only advertises/],
   ['provision /nonexistent', 2, /no tag given/],
   ['provision /nonexistent x --power 21', 2, /--power expects -40 to 20/],
   ['provision /nonexistent x --interval 99', 2, /--interval expects 100 to 10240/],
@@ -92,7 +98,7 @@ const CASES: readonly (readonly [string, number, RegExp])[] = [
 ];
 
 /** Those that have to ask a network or a radio: as processes of their own, side by side. */
-const PATIENT = /mqtt:\/\/(?:127|no-such)|BROKER --(?:no-wait|timeout \d)|virtual:/;
+const PATIENT = /mqtt:\/\/(?:127|no-such)|BROKER --(?:no-wait|timeout \d)|virtual:|board:/;
 
 function check(line: string, expected: number, text: RegExp, got: { code: number; out: string; err: string }): void {
   expect(got.err).toMatch(text);

@@ -10,7 +10,8 @@ import { eidAt } from '@rdv/protocol/tag/eid';
 import { parseTag } from '@rdv/protocol/tag/tag';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { Bench, freshTag } from '../../gateway/cli/rdv-process.js';
-import { BoardOnAir, nativeSends } from '../../support/board-on-air.js';
+import { BoardOnAir, microbitSends, nativeSends } from '../../support/board-on-air.js';
+import { EmulatedMicrobit } from '../../support/emulated-microbit.js';
 import { makeFirmware } from '../../support/firmware-build.js';
 import { NativeBoard } from '../../support/native-board.js';
 
@@ -19,7 +20,7 @@ afterEach(async () => {
   for (const each of undo.splice(0).reverse()) await each();
 });
 beforeAll(() => {
-  makeFirmware('native');
+  makeFirmware('native', 'microbit');
 });
 
 async function eidNow(tag: string): Promise<string> {
@@ -41,7 +42,7 @@ async function stage() {
   undo.push(() => shown.close());
   const sends = (tag: string): Promise<void> =>
     vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)), { timeout: 10_000 });
-  return { bench, broker, board, sends, adapter: `virtual:${bench.path('air.sock')}` };
+  return { bench, broker, air, board, sends, adapter: `virtual:${bench.path('air.sock')}` };
 }
 
 it('a publication of the configuration is found by it, and met on the broker', { timeout: 60_000 }, async () => {
@@ -79,6 +80,35 @@ it('a publication of the configuration is found by it, and met on the broker', {
   expect(await node.exited).toBe(0);
   await sends(own);
   expect(board.air?.kind).toBe(1);
+});
+
+it('the genuine image does it, too', { timeout: 60_000 }, async () => {
+  const { bench, broker, air, adapter } = await stage();
+  const microbit = await EmulatedMicrobit.start();
+  undo.push(() => microbit.kill());
+  const shown = new BoardOnAir(air, () => microbitSends(microbit));
+  undo.push(() => shown.close());
+  const own = freshTag();
+  expect((await bench.run(['provision', microbit.path, own])).code).toBe(0);
+  const tag = freshTag();
+  const publisher = bench.start([
+    ...['publish', tag, '-n', broker.url, '--adapter', `board:${microbit.path}`, '--reply', 'x'],
+    ...['--state', bench.path('state'), '--verbose'],
+  ]);
+  await publisher.says(/published as/);
+  const scan = bench.start(['scan', '--tag', tag, '--adapter', adapter, '--json', '--state', bench.path('nobody')]);
+  expect(JSON.parse(await scan.says(/\{"event":"heard".*"tag":0.*\}/)).eid).toBe(await eidNow(tag));
+  // The cable is pulled: it sends on until its window ends, and the node finds it again.
+  await microbit.unplug();
+  await publisher.says(/no board/);
+  expect(Buffer.from(await microbit.radioPdu()).toString('hex')).toContain(await eidNow(tag));
+  await microbit.plug();
+  await publisher.says(/board up[\s\S]*board up/);
+  publisher.kill('SIGINT');
+  expect(await publisher.exited).toBe(0);
+  await vi.waitFor(async () =>
+    expect(Buffer.from(await microbit.radioPdu()).toString('hex')).toContain(await eidNow(own)),
+  );
 });
 
 it('so is one of "rdv publish"; a node that dies leaves nothing on the air past the window', {

@@ -1,5 +1,7 @@
 // `rdv provision` and `rdv boards` as people use them: the genuine image in an emulated micro:bit, its adverts on the virtual
 // air, heard and resolved by `rdv scan` and by a gateway; at a window, a day and thirty days later.
+import { chmodSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Air } from '@rdv/hardware/air/air';
 import { type AirServer, listenAir } from '@rdv/hardware/air/server';
 import type { Board } from '@rdv/hardware/companion/board';
@@ -152,5 +154,30 @@ it('says when nothing is heard, what is wrong with a port, and asks no device th
     expect.stringContaining('another program has the serial port'),
     expect.stringContaining('there is no serial port'),
   ]);
-  expect((await rdv('boards')).code).toBe(0);
+  await board.close();
+
+  // Of the ports that the system lists, a board by its USB ids, and nothing else.
+  symlinkSync(native.path, bench.path('ttyACM0'));
+  const entry = (path: string, ids: string): string =>
+    `P: ${path}\nN: ${path}\nE: DEVNAME=${path}\nE: ID_VENDOR_ID=${ids.slice(0, 4)}\nE: ID_MODEL_ID=${ids.slice(5)}\n`;
+  const other = bench.path('ttyUSB0');
+  const known = `${entry(bench.path('ttyACM0'), '0d28:0204')}E: DEVLINKS=/dev/serial/by-id/usb-ARM_micro /dev/serial/by-path/1\n`;
+  const udevadm = bench.file('udevadm', `#!/bin/sh\ncat <<'END'\n${known}\n${entry(other, '1915:520f')}\nEND\n`);
+  chmodSync(udevadm, 0o755);
+  const env = { PATH: `${bench.directory}:${process.env['PATH']}` };
+  const listing = bench.start(['boards', '--json'], { env });
+  expect(await listing.exited, listing.err).toBe(0);
+  const ports = listing.values[0] as unknown as object[];
+  expect(ports).toMatchObject([
+    { port: bench.path('ttyACM0'), answer: 'board', board: 'native', lasting: '/dev/serial/by-id/usb-ARM_micro' },
+    { port: other, answer: 'not-asked', usb: '1915:520f' },
+  ]);
+  const shown = bench.start(['boards'], { env });
+  expect(await shown.exited).toBe(0);
+  expect(shown.out).toMatch(/not asked: "rdv boards .*ttyUSB0" asks it/);
+  expect(shown.out).toContain('is /dev/serial/by-id/usb-ARM_micro');
+  chmodSync(udevadm, 0o644);
+  const unlisted = bench.start(['boards'], { env: { PATH: `${bench.directory}:${dirname(process.execPath)}` } });
+  expect(await unlisted.exited).toBe(0);
+  expect(unlisted.err).toMatch(/install udev, or name the port/);
 });
