@@ -5,6 +5,7 @@
 import { openEmbeddedBroker } from '@rdv/gateway/server/embedded-broker';
 import { afterAll } from 'vitest';
 import { Bench } from '../../gateway/cli/rdv-process.js';
+import { bluezSteps } from './bluez.js';
 import { channelSteps } from './channels.js';
 import { contractSteps } from './contract.js';
 import { buildRadio } from './image.js';
@@ -19,6 +20,7 @@ afterAll(async () => {
   await broker.close();
 });
 
+story('BlueZ', 4, () => bluezSteps(broker));
 story('the raw channel', 3, () => channelSteps('raw', bench, broker));
 story('the user channel', 3, () => channelSteps('user', bench, broker));
 story('the radio contract', 3, contractSteps);

@@ -142,6 +142,9 @@ export class Machine {
       'echo "guest:x:1000:" >>/etc/group',
       '$B mkdir -p /run/guest /run/dbus /etc/dbus-1/system.d && $B chown 1000:1000 /run/guest',
       `$B cp ${this.bluez}/etc/dbus-1/system.d/bluetooth.conf /etc/dbus-1/system.d/`,
+      'echo "bluetooth:x:999:" >>/etc/group',
+      // Which adapters are switched on is the tests' affair.
+      '$B mkdir -p /etc/bluetooth && $B printf "[Policy]\\nAutoEnable=false\\n" >/etc/bluetooth/main.conf',
       '[ -s /etc/machine-id ] || echo 00000000000000000000000000000001 >/etc/machine-id',
       `setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
       `until [ -e /sys/class/bluetooth/hci${this.adapters.length - 1} ]; do $B usleep 50000; done`,
@@ -270,6 +273,17 @@ export class Command {
     } finally {
       stop();
     }
+  }
+
+  /** Calls `look` whenever it may have written something, until the machine is gone. */
+  follow(look: () => void): void {
+    const watcher = watch(dirname(this.#path), look);
+    watcher.on('error', () => {});
+    this.ended.then(
+      () => watcher.close(),
+      () => watcher.close(),
+    );
+    look();
   }
 
   /** A line for its standard input. */
