@@ -43,6 +43,8 @@ export interface ConnectionListener {
   /** After each HELLO; `restarted`: the board has started since the last one, on this connection or before it. */
   onUp?(hello: Hello, restarted: boolean): void;
   onDown?(why: string): void;
+  /** It was closed for good, on this side. */
+  onClosed?(): void;
   onBoot?(boot: Boot): void;
   onAdvert?(onAir: OnAir): void;
 }
@@ -114,8 +116,8 @@ export class Connection {
     if (this.#state === 'up' && this.#session) return Promise.resolve(this.#session.hello);
     if (this.#state === 'closed') return Promise.reject(new CanceledError('the board was closed'));
     let stop = (): void => {};
-    const up = new Promise<Hello>((resolve) => {
-      stop = this.listen({ onUp: resolve });
+    const up = new Promise<Hello>((resolve, reject) => {
+      stop = this.listen({ onUp: resolve, onClosed: () => reject(new CanceledError('the board was closed')) });
     });
     return withDeadline(this.#options.clock, deadlineMs, '', up, signal)
       .catch((error: unknown) => {
@@ -152,6 +154,7 @@ export class Connection {
           break;
         case 'finish':
           this.#timer?.cancel();
+          this.#tell((listener) => listener.onClosed?.());
           break;
       }
     }
