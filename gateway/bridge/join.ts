@@ -45,8 +45,8 @@ export class Join {
     this.#names = [one.namespace.name, two.namespace.name];
     if (!one.interest && !two.interest) {
       throw new InvalidArgumentError(
-        `a bridge between ${this.#names.join(' and ')} cannot see what anybody wants there: one side has to be a service ` +
-          'of this node, or udp:, or be asked for through it',
+        `a bridge between ${this.#names.join(' and ')} cannot see what anybody wants there: one side has to be ` +
+          "udp:, or server:, this node's own service",
       );
     }
     const ledger: Ledger = { carried: new Carried(options.clock), sending: new Set() };

@@ -7,7 +7,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 // valibot: small schema validation with typed results, no dependencies
 import * as v from 'valibot';
 import { boardPortOf } from './board-adapter.js';
-import type { JoinConfig } from './join-role.js';
+import { type JoinConfig, OWN_SERVICE } from './join-role.js';
 import { DEFAULT_LISTEN, type ServerConfig } from './server-config.js';
 
 export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
@@ -114,6 +114,8 @@ const url = v.pipe(
     'must be mqtt(s)://…, mqtt+ws(s)://…, http(s)://…, ws(s)://…, udp: or ble:',
   ),
 );
+/** What a bridge can lead to. */
+const joinable = v.union([v.literal(OWN_SERVICE), url], 'must be a namespace, or server: for the own service');
 const broker = (why: string) => v.pipe(url, v.regex(/^mqtt/, `must be an MQTT broker: ${why}`));
 const duration = v.pipe(
   v.union([
@@ -212,7 +214,7 @@ const board = v.strictObject({
 const amount = (max: number) => v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max)));
 const join = v.strictObject({
   between: v.pipe(
-    v.array(url),
+    v.array(joinable),
     v.length(2, 'must be two namespaces: ["udp:", "mqtt://HOST"]'),
     v.check(([one, two]) => one !== two, 'must be two different namespaces'),
     v.check((both) => !both.includes('ble:'), 'must not be ble:, which roles.gateway joins with another namespace'),
@@ -243,7 +245,7 @@ const schema = v.strictObject({
         v.strictObject({
           adapter: text,
           namespace: v.pipe(
-            url,
+            joinable,
             v.check((where) => where !== 'ble:', 'must be where the gateway brings what it hears'),
           ),
         }),
@@ -311,6 +313,10 @@ export function validateConfig(value: unknown, where: string): NodeConfig {
     if (ports.has(entry.port)) throw new RdvError('config', `${where}: boards.${index}: this port is there twice`);
     ports.add(entry.port);
   });
+  const wantsServer = [config.roles.gateway?.namespace, ...config.joins.flatMap(({ between }) => between)];
+  if (wantsServer.includes(OWN_SERVICE) && !config.roles.server) {
+    throw new RdvError('config', `${where}: "server:" is this node's own service: it needs roles.server`);
+  }
   const wantsBle =
     config.publications.some((entry) => entry.namespaces?.includes('ble:')) || config.namespaces.includes('ble:');
   if (wantsBle && !config.roles.beacon) {

@@ -4,9 +4,14 @@ import type { Clock, Logger } from '@rdv/protocol/core/ports';
 import { Join, type JoinSide, type JoinStatus } from '../bridge/join.js';
 import { LANE_LIMITS, type LaneLimits } from '../bridge/lane.js';
 import type { Quota } from '../bridge/meter.js';
+import type { HttpService } from '../server/http-service.js';
+import type { NamespacePool } from './namespace-pool.js';
+
+/** Names the namespace service of the node itself. */
+export const OWN_SERVICE = 'server:';
 
 export interface JoinConfig {
-  /** Namespace URLs. */
+  /** Namespace URLs; `server:` is the node's own service. */
   readonly between: readonly [string, string];
   /** Each direction's; default LANE_LIMITS. */
   readonly quota?:
@@ -24,6 +29,18 @@ export interface JoinConfig {
 export interface JoinRole {
   readonly status: readonly JoinStatus[];
   close(): void;
+}
+
+/** An end that a bridge uses of `url`, or of the node's own service. @throws RdvError `config` · as `forBridge` */
+export async function bridgeSide(
+  url: string,
+  pool: Pick<NamespacePool, 'forBridge'>,
+  server: Pick<HttpService, 'bridgeEnd'> | undefined,
+): Promise<JoinSide> {
+  if (url !== OWN_SERVICE) return pool.forBridge(url);
+  if (!server) throw new RdvError('config', `"${url}" is this node's own service: it needs roles.server`);
+  const namespace = server.bridgeEnd();
+  return { namespace, interest: namespace };
 }
 
 /** @throws RdvError `config` naming the join by its number when it cannot be made */

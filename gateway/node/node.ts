@@ -42,7 +42,7 @@ import { Conversations } from './conversations.js';
 import { eidMatch } from './eid-match.js';
 import { type GatewayRole, startGatewayRole } from './gateway-role.js';
 import { healthOf } from './health.js';
-import { type JoinConfig, type JoinRole, startJoins } from './join-role.js';
+import { bridgeSide, type JoinConfig, type JoinRole, startJoins } from './join-role.js';
 import { KeptBoards } from './kept-boards.js';
 import { blameNamespaces, noteNamespaces } from './namespace-notes.js';
 import { NamespacePool } from './namespace-pool.js';
@@ -191,13 +191,13 @@ export class Node implements NodeApi {
     const { ports, nodeKey, gateway } = this.#options;
     if (!gateway || !nodeKey) throw new RdvError('config', 'a gateway needs an adapter, a namespace and a node key');
     const radio = await this.#radios.get(gateway.adapter);
-    const { namespace: far } = await this.#pool.forBridge(gateway.namespace);
+    const { namespace: far } = await bridgeSide(gateway.namespace, this.#pool, this.#server);
     this.#gateway = startGatewayRole({ radio, far, nodeKey, ports });
   }
 
   /** Joins namespaces pair by pair. @throws RdvError `config` */
   async startJoins(joins: readonly JoinConfig[]): Promise<void> {
-    this.#joins = await startJoins(joins, (url) => this.#pool.forBridge(url), this.#options.ports);
+    this.#joins = await startJoins(joins, (url) => bridgeSide(url, this.#pool, this.#server), this.#options.ports);
   }
 
   /**

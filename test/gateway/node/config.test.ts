@@ -30,6 +30,16 @@ const faults: [string, unknown, string[]][] = [
     { version: 1, publications: [{ tag: 'a', lifecycle: { limit: 0 }, handler: { reply: '' } }] },
     ['publications.0.lifecycle'],
   ],
+  [
+    'a join with a service that the node has not',
+    { version: 1, joins: [{ between: ['server:', 'mqtt://h'] }] },
+    ['it needs roles.server'],
+  ],
+  [
+    'a join with nothing that is known',
+    { version: 1, joins: [{ between: ['ftp://h', 'mqtt://h'] }] },
+    ['joins.0.between.0: must be '],
+  ],
   ['a join of one', { version: 1, joins: [{ between: ['udp:'] }] }, ['joins.0.between: must be two namespaces']],
   [
     'a join of one with itself',

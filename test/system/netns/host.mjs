@@ -2,6 +2,7 @@
 // to do; says by lines of JSON how it goes. Ends with its standard input.
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
+import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
 import { openMqttNamespace } from '@rdv/gateway/namespaces/mqtt';
 import { parseNamespaceUrl } from '@rdv/gateway/namespaces/parse-url';
 import { openUdpNamespace } from '@rdv/gateway/namespaces/udp-open';
@@ -16,7 +17,8 @@ const around = { clock: systemClock, random: systemRandom, log: silentLogger };
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 function open(url) {
   const { kind, target } = parseNamespaceUrl(url);
-  return kind === 'udp' ? openUdpNamespace({ ...around, target }) : openMqttNamespace({ ...around, target });
+  const openers = { udp: openUdpNamespace, mqtt: openMqttNamespace, http: openHttpNamespace };
+  return openers[kind]({ ...around, target });
 }
 const tagOf = (name) => new TagSecret(Uint8Array.from(createHash('sha256').update(name).digest()));
 

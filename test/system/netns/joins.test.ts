@@ -33,7 +33,11 @@ function line(child: ChildProcess, wanted: string): Promise<void> {
 }
 
 /** A LAN with two people, a broker with one person somewhere else, and nodes between them. */
-async function world(bridges: number, quota = ''): Promise<{ readonly statuses: () => readonly JoinStatus[] }> {
+async function world(
+  bridges: number,
+  more = '',
+  joins = `joins:\n  - between: ["udp:?interface=eth0", "${BROKER}"]\n`,
+): Promise<{ readonly statuses: () => readonly JoinStatus[]; readonly rings: () => readonly number[] }> {
   net = new Net();
   folder = mkdtempSync(join(tmpdir(), 'rdv-joins-'));
   for (const segment of ['lan', 'wan']) net.segment(segment);
@@ -50,14 +54,16 @@ async function world(bridges: number, quota = ''): Promise<{ readonly statuses: 
       net.plug(`bridge${i}`, 'lan', 'eth0', `10.7.0.${10 + i}/24`);
       net.plug(`bridge${i}`, 'wan', 'eth1', `10.8.0.${10 + i}/24`);
       const file = `${state}.yaml`;
-      const joins = `joins:\n  - between: ["udp:?interface=eth0", "${BROKER}"]\n${quota}`;
-      writeFileSync(file, `version: 1\nstate: ${state}\ntrust-clock: true\n${joins}`);
+      writeFileSync(file, `version: 1\nstate: ${state}\ntrust-clock: true\n${joins}${more}`);
       const node = net.program(`bridge${i}`, process.execPath, RDV, 'run', '--config', file);
       await line(node, 'join');
-      await vi.waitFor(() => expect(statusOf(state).joins).toHaveLength(1), { timeout: 20_000 });
+      await vi.waitFor(() => expect(statusOf(state).joins).not.toHaveLength(0), { timeout: 20_000 });
     }),
   );
-  return { statuses: () => states.map((state) => statusOf(state).joins[0]!) };
+  return {
+    statuses: () => states.map((state) => statusOf(state).joins[0]!),
+    rings: () => statusOf(states[0]!).joins.map(frames),
+  };
 }
 
 function statusOf(state: string): { readonly roles: string[]; readonly joins: JoinStatus[] } {
@@ -110,4 +116,41 @@ it('a quota holds a join back, says so, and what is said gets through', async ()
   // At once four times as much as a second allows, then no more than that.
   const seconds = (done['ms'] as number) / 1000;
   for (const lane of [forth, back]) expect(lane.bytes).toBeLessThan(20_000 * (seconds + 5));
+});
+
+it("a node's own service, a LAN and a broker joined in a ring: each is met from each, and it falls silent", {
+  timeout: 120_000,
+}, async () => {
+  const service = 'http://10.8.0.10:7332';
+  const { rings } = await world(
+    1,
+    '',
+    `roles: {server: {listen: "10.8.0.10:7332"}}
+joins:
+  - between: ["udp:?interface=eth0", "server:"]
+  - between: ["server:", "${BROKER}"]
+  - between: ["${BROKER}", "udp:?interface=eth0"]
+`,
+  );
+  const at = { lan: ['one', 'udp:'], service: ['far', service], broker: ['broker', BROKER] } as const;
+  for (const [from, to] of [
+    ['lan', 'service'],
+    ['service', 'lan'],
+    ['service', 'broker'],
+    ['broker', 'service'],
+    ['lan', 'broker'],
+    ['broker', 'lan'],
+  ] as const) {
+    const tag = `${from} ${to}`;
+    const [[host, url], [other, otherUrl]] = [at[from], at[to]];
+    await net.start(host, { role: 'publish', tag, url, options: { bridge: 'any' } }).event('published');
+    const visitor = net.start(other, { role: 'respond', tag, url: otherUrl, count: 100 });
+    const done = await visitor.event('done');
+    expect([tag, done['index'], done['wrong']]).toEqual([tag, 100, 0]);
+  }
+  await still(1000);
+  const carried = rings();
+  expect(carried.every((count) => count > 0 && count < 3000)).toBe(true);
+  await still(5000);
+  expect(rings()).toEqual(carried);
 });
