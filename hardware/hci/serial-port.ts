@@ -2,10 +2,15 @@
  * Serial ports: of controllers that speak H4 (a dongle with Zephyr's `hci_uart`, say), and of boards that speak the
  * companion protocol. The one importer of `serialport`, which is loaded when a port is opened or the list is asked for.
  */
+
+import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { RdvError } from '@rdv/protocol/core/errors';
 import { streamTransport } from './stream-transport.js';
 import type { HciTransport } from './transport.js';
+
+/** How often the device is looked for. */
+const LOOK_MS = 500;
 
 export interface SerialPlace {
   /** Device, `/dev/ttyACM0`. */
@@ -58,7 +63,29 @@ export async function openSerialPort(place: SerialPlace): Promise<SerialStream> 
 
 /** @throws RdvError `adapter` */
 export async function openSerialTransport(place: SerialPlace): Promise<HciTransport> {
-  return streamTransport(await openSerialPort(place));
+  const port = await openSerialPort(place);
+  const gone = new AbortController();
+  const transport = streamTransport(port, gone.signal);
+  const look = await missing(place.path, () => gone.abort());
+  port.once('close', () => clearInterval(look));
+  return transport;
+}
+
+/**
+ * Calls `report` once when `path` is no longer the device that it is now. The port itself misses half of all hang-ups
+ * that come with data on the way, and spins then (bindings-cpp issue 162).
+ */
+async function missing(path: string, report: () => void): Promise<NodeJS.Timeout | undefined> {
+  const identity = (): Promise<string> => stat(path).then(({ dev, ino, rdev }) => `${dev} ${ino} ${rdev}`);
+  const opened = await identity().catch(() => undefined);
+  // Not every system has its ports among the files.
+  if (opened === undefined) return undefined;
+  const look = setInterval(async () => {
+    if ((await identity().catch(() => '')) === opened) return;
+    clearInterval(look);
+    report();
+  }, LOOK_MS);
+  return look.unref();
 }
 
 /**

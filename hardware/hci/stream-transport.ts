@@ -6,8 +6,11 @@ import type { HciTransport } from './transport.js';
 /** What the controller may leave unread before it counts as gone. */
 const UNREAD_MAX_BYTES: number = 1024 * 1024;
 
-/** The transport over `stream`, which is open and belongs to it from here on. */
-export function streamTransport(stream: Duplex): HciTransport {
+/**
+ * The transport over `stream`, which is open and belongs to it from here on.
+ * @param gone aborted when the device is gone, where the stream itself may not notice
+ */
+export function streamTransport(stream: Duplex, gone?: AbortSignal): HciTransport {
   let onPacket: (packet: Uint8Array) => void = () => {};
   let onClose: (reason: string) => void = () => {};
   let ended: string | undefined;
@@ -28,6 +31,7 @@ export function streamTransport(stream: Duplex): HciTransport {
   });
   stream.on('error', () => end('the connection to the controller broke'));
   stream.on('close', () => end('the controller closed the connection'));
+  gone?.addEventListener('abort', () => end('the device is gone'), { once: true });
   return {
     write(packet) {
       if (ended !== undefined) return;

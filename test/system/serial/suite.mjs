@@ -1,0 +1,2 @@
+// Controllers on serial ports: socat is the cable, stty tells how the port is set.
+export const packages = ['socat', 'coreutils'];
