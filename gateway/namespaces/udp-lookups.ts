@@ -27,6 +27,8 @@ export interface OpenLookup {
   /** Not a bridge's. */
   readonly shown: boolean;
   readonly until: number;
+  /** The id, in hexadecimal, that people ask for. */
+  readonly id: string | undefined;
 }
 
 export class UdpLookups {
@@ -34,6 +36,10 @@ export class UdpLookups {
   readonly #observers = new Set<InterestListener>();
   /** By sender and number of the request, least recently asked first. */
   readonly #open = new Map<string, OpenLookup>();
+  /** Keys of those of one host, likewise. */
+  readonly #perHost = new Map<string, Set<string>>();
+  /** How many ask for each id. */
+  readonly #ids = new Map<string, number>();
   readonly #rates = new Map<string, TokenBucket>();
   readonly #rate: TokenBucket;
   #sweep: Timer | undefined;
@@ -57,14 +63,15 @@ export class UdpLookups {
     const host = hostOf(peer);
     if (this.#hostRate(host).take() > 0 || this.#rate.take() > 0) return false;
     const key = `${sender}/${request}/${lookup.query.kind}`;
-    const old = this.#open.get(key);
-    this.#open.delete(key);
-    const id = idOf(lookup);
-    const isNew = id !== undefined && (old === undefined || idOf(old) !== id) && !this.#isShown(id);
-    this.#open.set(key, { ...lookup, host, until: this.#clock.monotonic() + OPEN_MS });
-    if (old && idOf(old) !== id) this.#ended(old);
-    if (isNew) for (const observer of [...this.#observers]) observer.onLookup(fromHex(id));
-    this.#makeRoom(host);
+    const id = lookup.shown && lookup.query.kind === 'id' ? toHex(lookup.query.id) : undefined;
+    // Counted before the old one goes: asking again is no end and no beginning.
+    if (id !== undefined) this.#wanted(id);
+    this.#drop(key);
+    this.#open.set(key, { ...lookup, host, id, until: this.#clock.monotonic() + OPEN_MS });
+    const own = this.#perHost.get(host) ?? new Set<string>();
+    this.#perHost.set(host, own.add(key));
+    if (own.size > OPEN_PER_HOST) this.#drop(own.values().next().value!);
+    else if (this.#open.size > OPEN_MAX) this.#drop(this.#open.keys().next().value!);
     this.#sweep ??= this.#clock.schedule(SWEEP_MS, () => this.#sweepAll());
     return true;
   }
@@ -83,38 +90,32 @@ export class UdpLookups {
   }
 
   observe(observer: InterestListener): () => void {
-    const ids = new Set<string>();
-    for (const lookup of this.#open.values()) {
-      const id = idOf(lookup);
-      if (id !== undefined) ids.add(id);
-    }
-    for (const id of ids) observer.onLookup(fromHex(id));
+    for (const id of this.#ids.keys()) observer.onLookup(fromHex(id));
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
   }
 
-  #isShown(id: string): boolean {
-    for (const lookup of this.#open.values()) if (idOf(lookup) === id) return true;
-    return false;
+  #wanted(id: string): void {
+    const count = this.#ids.get(id) ?? 0;
+    this.#ids.set(id, count + 1);
+    if (count === 0) for (const observer of [...this.#observers]) observer.onLookup(fromHex(id));
   }
 
   #drop(key: string): void {
     const lookup = this.#open.get(key);
     if (!lookup) return;
+    const { host, id } = lookup;
     this.#open.delete(key);
-    this.#ended(lookup);
-  }
-
-  #ended(lookup: OpenLookup): void {
-    const id = idOf(lookup);
-    if (id === undefined || this.#isShown(id)) return;
-    for (const observer of [...this.#observers]) observer.onLookupEnd(fromHex(id));
-  }
-
-  #makeRoom(host: string): void {
-    const own = [...this.#open].filter(([, lookup]) => lookup.host === host);
-    if (own.length > OPEN_PER_HOST) this.#drop(own[0]![0]);
-    else if (this.#open.size > OPEN_MAX) this.#drop(this.#open.keys().next().value!);
+    const own = this.#perHost.get(host);
+    own?.delete(key);
+    if (own?.size === 0) this.#perHost.delete(host);
+    if (id === undefined) return;
+    const count = (this.#ids.get(id) ?? 1) - 1;
+    if (count > 0) this.#ids.set(id, count);
+    else {
+      this.#ids.delete(id);
+      for (const observer of [...this.#observers]) observer.onLookupEnd(fromHex(id));
+    }
   }
 
   #hostRate(host: string): TokenBucket {
@@ -136,6 +137,8 @@ export class UdpLookups {
   close(): void {
     this.#sweep?.cancel();
     this.#open.clear();
+    this.#perHost.clear();
+    this.#ids.clear();
     this.#observers.clear();
   }
 }
@@ -143,9 +146,4 @@ export class UdpLookups {
 /** Whether `mac` was made with `lookupKey` for the message that `binding` names. */
 export function asksFor(mac: Uint8Array, binding: Uint8Array, lookupKey: Uint8Array): boolean {
   return equalBytes(mac, lookupMac(lookupKey, binding));
-}
-
-/** The id that people ask for. */
-function idOf({ query, shown }: Pick<OpenLookup, 'query' | 'shown'>): string | undefined {
-  return shown && query.kind === 'id' ? toHex(query.id) : undefined;
 }
