@@ -3,12 +3,15 @@
  * meanwhile, so that order is kept and a busy conversation costs few requests.
  */
 import { encodeCbor } from '@rdv/protocol/core/cbor';
+import { delay } from '@rdv/protocol/core/deadline';
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import type { Clock } from '@rdv/protocol/core/ports';
 import { LinkRefusal } from '@rdv/protocol/link/peer';
-import { jsonOf, refusalOf } from './http-answer.js';
-import type { HttpTransport } from './http-transport.js';
+import { isTemporary, jsonOf, refusalOf } from './http-answer.js';
+import type { HttpReply, HttpTransport } from './http-transport.js';
 
 export interface HttpSenderOptions {
+  readonly clock: Clock;
   readonly transport: HttpTransport;
   readonly limits: () => { readonly maxFrames: number; readonly maxFramesBytes: number };
   /** Awaited before each request: what has to be held first. */
@@ -28,6 +31,9 @@ const FRAME_OVERHEAD_BYTES = 32;
 const WAITING_MAX = 4096;
 const ANSWER_MAX_BYTES = 64 * 1024;
 const ANSWER_MS = 30_000;
+const TRIES = 5;
+const WAIT_MIN_MS = 100;
+const WAIT_MAX_MS = 10_000;
 
 export class HttpSender {
   readonly #options: HttpSenderOptions;
@@ -77,20 +83,26 @@ export class HttpSender {
     this.#running = false;
   }
 
+  /** Waits out what passes by itself, a few times: order is kept, and senders need not try again. */
+  async #ask(body: Uint8Array): Promise<HttpReply> {
+    const { transport, clock } = this.#options;
+    const headers = { 'content-type': 'application/cbor', accept: 'application/json' };
+    for (let tries = 1; ; tries++) {
+      const dropped = this.#abort.signal;
+      const signal = AbortSignal.any([dropped, AbortSignal.timeout(ANSWER_MS)]);
+      const reply = await transport.ask({ method: 'POST', path: '/1/frames', headers, body }, signal);
+      if (reply.status === 200) return reply;
+      const refusal = await refusalOf(reply);
+      const { retryAfterMs } = refusal;
+      if (!isTemporary(reply) || tries === TRIES || retryAfterMs > WAIT_MAX_MS) throw refusal;
+      await delay(clock, Math.max(WAIT_MIN_MS, retryAfterMs), dropped);
+    }
+  }
+
   async #post(frames: readonly Outgoing[]): Promise<void> {
-    const { transport, onLost } = this.#options;
+    const { onLost } = this.#options;
     try {
-      const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(ANSWER_MS)]);
-      const reply = await transport.ask(
-        {
-          method: 'POST',
-          path: '/1/frames',
-          headers: { 'content-type': 'application/cbor', accept: 'application/json' },
-          body: encodeCbor(frames.map(({ queue, frame }) => [queue, frame])),
-        },
-        signal,
-      );
-      if (reply.status !== 200) throw await refusalOf(reply);
+      const reply = await this.#ask(encodeCbor(frames.map(({ queue, frame }) => [queue, frame])));
       const { refused } = await jsonOf(reply, ANSWER_MAX_BYTES);
       const indexes = new Map<unknown, unknown>();
       for (const one of Array.isArray(refused) ? refused : []) {

@@ -90,6 +90,7 @@ export class HttpNamespace implements Namespace {
     const transport = this.#transport;
     this.#streams = new EventStreams({ clock, transport, maxItems: () => this.#limits.maxItems, onLost });
     this.#sender = new HttpSender({
+      clock,
       transport,
       limits: () => this.#limits,
       // A frame may ask for an answer: what was subscribed before it is held before it goes.

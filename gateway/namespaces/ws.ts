@@ -18,6 +18,13 @@ export interface WsNamespaceOptions extends Surroundings {
 }
 
 const SESSION_BYTES = 16;
+/** What a service may send: what all queues and look-ups of a node bring, and no more. */
+const METERING = {
+  frames: { perSecond: 4000, burst: 32_000 },
+  bytes: { perSecond: 4 * 1024 ** 2, burst: 32 * 1024 ** 2 },
+};
+/** All subscriptions and look-ups that a service takes, after a new connection; and some frames. */
+const WAITING_MAX = 131_072;
 const RETRY_MS = { first: 200, last: 30_000 };
 /** A connection that lasted for so long was well. */
 const LASTING_MS = 5000;
@@ -32,7 +39,7 @@ export class WsNamespace extends LinkNamespace {
   #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(options: WsNamespaceOptions) {
-    super({ ...options, name: serviceName(options.target) });
+    super({ ...options, name: serviceName(options.target), maxWaiting: WAITING_MAX, metering: METERING });
     this.#init = options;
     const session = toBase64Url(options.random(SESSION_BYTES));
     this.#path = `/1/link?session=${session}${options.fromKept ? '&kept=1' : ''}`;

@@ -14,9 +14,18 @@ export interface FeedOptions {
   readonly deliver: (queue: Uint8Array, n: number, frame: Uint8Array) => Promise<void>;
   /** The store cannot be read: the reader has to come again. */
   readonly onFailure: (error: unknown) => void;
-  /** Under way to the reader at once; default 64 frames, 256 KiB. */
-  readonly maxFrames?: number;
-  readonly maxBytes?: number;
+  /** Under way to all readers. */
+  readonly budget: FeedBudget;
+}
+
+/** Bytes under way to all readers together. When it is used up, each has one frame under way. */
+export class FeedBudget {
+  readonly max: number;
+  bytes = 0;
+
+  constructor(max: number) {
+    this.max = max;
+  }
 }
 
 interface Held {
@@ -33,14 +42,17 @@ interface Held {
   stop: () => void;
 }
 
-const READ_AT_ONCE = 64;
+/** Under way to one reader at once. */
+const MAX_FRAMES = 64;
+const MAX_BYTES: number = 128 * 1024;
+const READ_AT_ONCE = 16;
 
 export class FrameFeed {
   readonly #options: FeedOptions;
-  readonly #maxFrames: number;
-  readonly #maxBytes: number;
   readonly #held = new Map<string, Held>();
   readonly #behind = new Set<Held>();
+  /** What is under way: a reader that is gone will never take it. */
+  readonly #giveBack = new Set<Uint8Array>();
   #frames = 0;
   #bytes = 0;
   #reading = false;
@@ -48,8 +60,6 @@ export class FrameFeed {
 
   constructor(options: FeedOptions) {
     this.#options = options;
-    this.#maxFrames = options.maxFrames ?? 64;
-    this.#maxBytes = options.maxBytes ?? 256 * 1024;
   }
 
   get size(): number {
@@ -114,13 +124,17 @@ export class FrameFeed {
 
   close(): void {
     this.#closed = true;
+    for (const frame of this.#giveBack) this.#options.budget.bytes -= frame.length;
+    this.#giveBack.clear();
     for (const { stop } of this.#held.values()) stop();
     this.#held.clear();
     this.#behind.clear();
   }
 
   get #room(): boolean {
-    return this.#frames < this.#maxFrames && this.#bytes < this.#maxBytes;
+    if (this.#frames === 0) return true;
+    const { bytes, max } = this.#options.budget;
+    return this.#frames < MAX_FRAMES && this.#bytes < MAX_BYTES && bytes < max;
   }
 
   #onFrame(held: Held, n: number, frame: Uint8Array): void {
@@ -145,9 +159,13 @@ export class FrameFeed {
     held.underWay.push(n);
     this.#frames++;
     this.#bytes += frame.length;
+    const { budget } = this.#options;
+    budget.bytes += frame.length;
+    this.#giveBack.add(frame);
     const taken = (): void => {
       this.#frames--;
       this.#bytes -= frame.length;
+      if (this.#giveBack.delete(frame)) budget.bytes -= frame.length;
       const at = held.underWay.indexOf(n);
       held.underWay.splice(at, 1);
       if (at === 0) held.taken = Math.max(held.taken, (held.underWay[0] ?? held.given + 1) - 1);

@@ -7,7 +7,7 @@ import { toBase64Url } from '@rdv/protocol/core/bytes';
 import type { Clock, Timer } from '@rdv/protocol/core/ports';
 import { type EventRequest, eventRequestOf } from './event-request.js';
 import type { FanOut } from './fan-out.js';
-import { FrameFeed } from './frame-feed.js';
+import { type FeedBudget, FrameFeed } from './frame-feed.js';
 import { accepted, EVENT_STREAM, type HttpAnswer, type HttpRequest, type HttpRoute, JSON_TYPE } from './http-route.js';
 import { RecordFeed } from './record-feed.js';
 import type { LimitBook } from './service-limits.js';
@@ -27,6 +27,7 @@ export interface EventRoutesOptions {
   readonly store: ServiceStore;
   readonly fanOut: FanOut;
   readonly book: LimitBook;
+  readonly budget: FeedBudget;
   readonly clock: Clock;
   /** Streams that are to end when the service closes. */
   readonly open: Set<() => void>;
@@ -52,11 +53,12 @@ interface Feeds {
 }
 
 async function openFeeds(options: EventRoutesOptions, asked: EventRequest, sink: Sink): Promise<Feeds> {
-  const { store, fanOut } = options;
+  const { store, fanOut, budget } = options;
   let last = 0;
   const frames = new FrameFeed({
     store,
     fanOut,
+    budget,
     deliver: (queue, n, frame) => {
       last = Math.max(last, n);
       const event: Event = { type: 'frame', queue: toBase64Url(queue), n, frame: toBase64Url(frame) };

@@ -7,6 +7,7 @@ import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
 import { acceptWebSockets } from '../namespaces/websocket.js';
 import { FanOut } from './fan-out.js';
+import { FeedBudget } from './frame-feed.js';
 import { aboutRoutes } from './http-about.js';
 import { createHttpApp, type HttpApp } from './http-app.js';
 import { eventRoutes } from './http-events.js';
@@ -51,6 +52,9 @@ export interface HttpService {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Frames on their way to readers, of all of them. */
+const UNDER_WAY_BYTES: number = 32 * 1024 ** 2;
+
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
@@ -67,7 +71,7 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
   const book = new LimitBook(clock, store.salt, options.limits);
   const fanOut = new FanOut(store);
   const open = new Set<() => void>();
-  const parts = { store, book, clock, fanOut, open };
+  const parts = { store, book, clock, fanOut, open, budget: new FeedBudget(UNDER_WAY_BYTES) };
   let app: HttpApp | undefined;
   let closing: Promise<void> | undefined;
   const closeAll = (): Promise<void> => {

@@ -7,6 +7,7 @@ import { createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { fromBase64Url, toHex } from '@rdv/protocol/core/bytes';
 import { QUEUE_TTL_SECONDS } from '@rdv/protocol/core/constants';
+import { delay } from '@rdv/protocol/core/deadline';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
 import { type LinkAnswer, type LinkPeer, type LinkQuery, LinkRefusal } from '@rdv/protocol/link/peer';
@@ -15,7 +16,7 @@ import { openLink } from '@rdv/protocol/link/session';
 import { checkPut } from '@rdv/protocol/record/envelope';
 import type { WebSocketDoor } from '../namespaces/websocket.js';
 import type { FanOut } from './fan-out.js';
-import { FrameFeed } from './frame-feed.js';
+import { type FeedBudget, FrameFeed } from './frame-feed.js';
 import { ProblemError } from './problem.js';
 import { RecordFeed } from './record-feed.js';
 import type { Caller, LimitBook } from './service-limits.js';
@@ -25,6 +26,7 @@ export interface LinkDoorOptions extends Surroundings {
   readonly store: ServiceStore;
   readonly fanOut: FanOut;
   readonly book: LimitBook;
+  readonly budget: FeedBudget;
   readonly open: Set<() => void>;
   /** Where links are asked for. */
   readonly path: string;
@@ -35,6 +37,8 @@ export interface LinkDoorOptions extends Surroundings {
 const SESSION_BYTES = 16;
 /** How much of a place may be forgotten by a crash: it is read again. */
 const PLACES_MS = 5000;
+/** A reader that wants longer pauses gets its frames nevertheless. */
+const PAUSE_MAX_MS = 10_000;
 
 /** By session, in hexadecimal: the link that has it. */
 type Sessions = Map<string, LinkPeer>;
@@ -94,6 +98,8 @@ class ServedLink {
   readonly #feed: FrameFeed;
   readonly #saved = new Map<string, number>();
   #saving: Timer | undefined;
+  /** Nothing is handed over before. */
+  #pause: Promise<void> = Promise.resolve();
 
   constructor(
     options: LinkDoorOptions,
@@ -103,7 +109,7 @@ class ServedLink {
     sessions: Sessions,
     release: () => void,
   ) {
-    const { store, fanOut, clock, book, open } = options;
+    const { store, fanOut, budget, clock, book, open } = options;
     this.#options = options;
     this.#caller = caller;
     this.#fromKept = asked.fromKept;
@@ -111,7 +117,8 @@ class ServedLink {
     this.#feed = new FrameFeed({
       store,
       fanOut,
-      deliver: (queue, _n, frame) => this.#link.deliver(queue, frame),
+      budget,
+      deliver: (queue, _n, frame) => this.#deliver(queue, frame),
       onFailure: () => this.#link.close(new RdvError('busy', 'the service cannot read')),
     });
     this.#link = openLink(pipe, {
@@ -214,6 +221,20 @@ class ServedLink {
     if (wait > 0) throw new LinkRefusal('quota', 'too many frames to this queue', wait);
     const expires = Math.floor(clock.now() / 1000) + QUEUE_TTL_SECONDS;
     await store.append({ queue, frame, sender: this.#caller.address, expires });
+  }
+
+  /** What the reader refuses for the moment is offered again: it has its own limits. @throws RdvError with which it ended */
+  async #deliver(queue: Uint8Array, frame: Uint8Array): Promise<void> {
+    for (;;) {
+      await this.#pause;
+      try {
+        await this.#link.deliver(queue, frame);
+        return;
+      } catch (error) {
+        if (!(error instanceof LinkRefusal) || error.retryAfterMs <= 0 || this.#link.state !== 'open') throw error;
+        this.#pause = delay(this.#options.clock, Math.min(error.retryAfterMs, PAUSE_MAX_MS));
+      }
+    }
   }
 
   /** Remembers how far the session has come. */

@@ -5,6 +5,7 @@
  */
 import { assertBytes, toHex } from '../core/bytes.js';
 import { ID_BYTES, KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES } from '../core/constants.js';
+import { delay } from '../core/deadline.js';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
 import type { Surroundings } from '../core/ports.js';
 import type {
@@ -19,15 +20,19 @@ import type {
   WatchOptions,
 } from '../namespace/port.js';
 import { lookupMac } from './node-proof.js';
-import type { LinkHello, LinkPeer, LinkWatch } from './peer.js';
+import { type LinkHello, type LinkPeer, LinkRefusal, type LinkWatch } from './peer.js';
 import type { PacketPipe } from './pipe.js';
-import { openLink } from './session.js';
+import { type LinkOptions, openLink } from './session.js';
 
 export interface LinkNamespaceOptions extends Surroundings {
   /** Default `link:`. */
   readonly name?: string;
   /** Default `visitor`. */
   readonly role?: LinkHello['role'];
+  /** Requests that may stand in line on a link: what is held is asked for anew on each; default 4096. */
+  readonly maxWaiting?: number;
+  /** What a peer may send; default as for every link. */
+  readonly metering?: NonNullable<LinkOptions['metering']>;
 }
 
 export interface AttachOptions {
@@ -59,6 +64,15 @@ interface Held {
 interface Settle {
   resolve(): void;
   reject(error: RdvError): void;
+}
+
+const RETRY_MS = 500;
+const RETRY_MAX_MS = 30_000;
+
+/** Milliseconds after which a refusal has passed; undefined: it stands. */
+function passing(error: RdvError): number | undefined {
+  const mayPass = error instanceof LinkRefusal && error.retryAfterMs > 0 && ['quota', 'busy'].includes(error.code);
+  return mayPass ? error.retryAfterMs : undefined;
 }
 
 const closedError = (): CanceledError => new CanceledError('the namespace is closed');
@@ -98,6 +112,8 @@ export class LinkNamespace implements Namespace {
       log: this.#options.log,
       side: 'initiator',
       role: this.#options.role ?? 'visitor',
+      ...(this.#options.maxWaiting !== undefined && { maxWaiting: this.#options.maxWaiting }),
+      ...(this.#options.metering && { metering: this.#options.metering }),
       handlers: { onDeliver: (queue, frame) => this.#deliver(queue, frame) },
     });
     const attached: Attached = { link, asks: options.asks ?? (() => true), open: false };
@@ -129,7 +145,10 @@ export class LinkNamespace implements Namespace {
       if (outcome === 'done') return;
       if (this.state === 'closed') throw closedError();
       // All links went away meanwhile: the next one gets it.
-      if (outcome !== 'lost') throw outcome;
+      if (outcome === 'lost') continue;
+      const wait = passing(outcome);
+      if (wait === undefined) throw outcome;
+      await delay(this.#options.clock, wait, options.signal);
     }
   }
 
@@ -233,20 +252,39 @@ export class LinkNamespace implements Namespace {
     this.#review();
   }
 
-  #sub(held: Held, { link }: Attached): void {
+  #sub(held: Held, attached: Attached, tries = 0): void {
+    const { link } = attached;
     link.subscribe(held.queue).then(
       () => {
         held.ready = true;
         for (const one of held.listeners) one.settle.resolve();
       },
       (error: RdvError) => {
-        // A lost link is followed by another; a refusal is an answer.
-        if (link.state === 'open') for (const one of held.listeners) one.settle.reject(error);
+        // A lost link is followed by another; a refusal is an answer, unless it passes.
+        if (link.state !== 'open') return;
+        const again = (): void => {
+          if (this.#held.get(toHex(held.queue)) === held && link.state === 'open') this.#sub(held, attached, tries + 1);
+        };
+        if (this.#retry(error, tries, again)) return;
+        for (const one of held.listeners) one.settle.reject(error);
       },
     );
   }
 
-  #ask(watching: Watching, attached: Attached): void {
+  /** @returns whether `again` is called when the refusal has passed */
+  #retry(error: RdvError, tries: number, again: () => void): boolean {
+    const wait = passing(error);
+    if (wait === undefined) return false;
+    // Spread, and ever later: what was refused in one moment does not come back in one.
+    const [spread = 0] = this.#options.random(1);
+    const delayMs = Math.max(wait, RETRY_MS) * Math.min(2 ** tries, 64) * (1 + spread / 255);
+    this.#options.clock.schedule(Math.min(delayMs, RETRY_MAX_MS), () => {
+      if (this.#state !== 'closed') again();
+    });
+    return true;
+  }
+
+  #ask(watching: Watching, attached: Attached, tries = 0): void {
     const { link } = attached;
     const { query } = watching;
     if (!attached.asks(query)) return;
@@ -264,7 +302,11 @@ export class LinkNamespace implements Namespace {
     asked.answered.then(
       () => watching.settle.resolve(),
       (error: RdvError) => {
-        if (link.state === 'open') watching.settle.reject(error);
+        if (link.state !== 'open') return;
+        const again = (): void => {
+          if (this.#watching.has(watching) && attached.link.state === 'open') this.#ask(watching, attached, tries + 1);
+        };
+        if (!this.#retry(error, tries, again)) watching.settle.reject(error);
       },
     );
   }

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../core/ports.js';
 
 /** An answer that has not come by then means that the peer is not working. */
 export const REQUEST_MS = 30_000;
-/** Requests standing in line, beyond those that the peer lets wait. */
+/** Requests standing in line unless told otherwise, beyond those that the peer lets wait. */
 const LINE_MAX = 4096;
 
 interface Waiting {
@@ -22,7 +22,10 @@ export class Requests {
   readonly #onLate: () => void;
   readonly #taken: (request: number) => boolean;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #line: Waiting[] = [];
+  readonly #lineMax: number;
+  /** In order; those before `#first` have gone out. */
+  #line: Waiting[] = [];
+  #first = 0;
   /** Requests since which the oldest unanswered one is watched. */
   #timer: Timer | undefined;
   #limit = 0;
@@ -32,10 +35,16 @@ export class Requests {
    * @param onLate called when an answer is overdue
    * @param taken whether a number still means something else: a look-up that stays open, say
    */
-  constructor(clock: Clock, onLate: () => void, taken: (request: number) => boolean = () => false) {
+  constructor(
+    clock: Clock,
+    onLate: () => void,
+    taken: (request: number) => boolean = () => false,
+    lineMax: number = LINE_MAX,
+  ) {
     this.#clock = clock;
     this.#onLate = onLate;
     this.#taken = taken;
+    this.#lineMax = lineMax;
   }
 
   /** The peer's limit, from its HELLO: from now on requests go out. */
@@ -49,7 +58,7 @@ export class Requests {
    * @throws RdvError `busy` when too many stand in line · what the peer answered
    */
   add(go: (request: number) => void): Promise<void> {
-    if (this.#line.length >= LINE_MAX)
+    if (this.#line.length - this.#first >= this.#lineMax)
       return Promise.reject(new RdvError('busy', 'too much waits for this link already: send less at a time'));
     return new Promise((resolve, reject) => {
       this.#line.push({ go, resolve, reject });
@@ -73,15 +82,23 @@ export class Requests {
   end(reason: RdvError): void {
     this.#limit = 0;
     this.#timer?.cancel();
-    const all = [...this.#waiting.values(), ...this.#line.splice(0)];
+    const all = [...this.#waiting.values(), ...this.#line.slice(this.#first)];
+    this.#line = [];
+    this.#first = 0;
     this.#waiting.clear();
     for (const waiting of all) waiting.reject(reason);
   }
 
   #advance(): void {
     while (this.#waiting.size < this.#limit) {
-      const next = this.#line.shift();
+      const next = this.#line[this.#first];
       if (!next) return;
+      this.#first++;
+      // Moved up now and then: each time would cost as much as the line is long.
+      if (this.#first >= 1024 && this.#first * 2 > this.#line.length) {
+        this.#line = this.#line.slice(this.#first);
+        this.#first = 0;
+      }
       do this.#last = (this.#last % 0xffff) + 1;
       while (this.#waiting.has(this.#last) || this.#taken(this.#last));
       const request = this.#last;

@@ -31,8 +31,9 @@ export interface LinkOptions extends Surroundings {
   readonly answers?: { readonly keyed?: boolean; readonly byId?: boolean };
   /** Limits told to the peer. Default: 64 credits, 16 KiB, 32 requests, 1024 subscriptions. */
   readonly limits?: Partial<Pick<LinkHello, 'credits' | 'maxMessageBytes' | 'maxRequests' | 'maxSubscriptions'>>;
-  /** Look-ups that the peer may keep open; default 64. */
+  /** Look-ups that the peer may keep open (default 64), and own requests that may stand in line (default 4096). */
   readonly maxLookups?: number;
+  readonly maxWaiting?: number;
   /** What the peer may ask for. Default: 2000 frames and 1 MiB a second, four times that at once. */
   readonly metering?: { readonly frames?: Rate; readonly bytes?: Rate };
   /** Node keys (32 bytes each) that count as trusted. Default: none. */
@@ -100,6 +101,7 @@ class LinkSession implements LinkPeer {
       clock,
       () => this.close(new RdvError('timeout', 'the other end of the link no longer answers')),
       (request) => this.#watches.has(request),
+      options.maxWaiting,
     );
     this.#lookups = new LookupTable((frame) => this.#channel.send(frame), options.maxLookups);
     this.opened = new Promise((resolve, reject) => {

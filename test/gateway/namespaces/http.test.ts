@@ -17,11 +17,6 @@ namespaceContract('HTTP', async () => {
   return serviceRig([port, port, port], openUpHttp, async () => {});
 });
 
-namespaceContract('WebSocket', async () => {
-  const { port } = service;
-  return serviceRig([port, port, port], openUpWs, async () => {});
-});
-
 it.each([
   ['HTTP', openUpHttp, openUpHttp],
   ['WebSocket', openUpWs, openUpWs],
