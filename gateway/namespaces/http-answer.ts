@@ -5,7 +5,7 @@
 import { concat, fromUtf8 } from '@rdv/protocol/core/bytes';
 import { RdvError, type RdvErrorCode } from '@rdv/protocol/core/errors';
 import { LinkRefusal } from '@rdv/protocol/link/peer';
-import type { HttpReply } from './http-transport.js';
+import type { HttpReply } from './http-ask.js';
 
 const PROBLEM_MAX_BYTES = 16 * 1024;
 const DETAIL_MAX_CHARS = 200;

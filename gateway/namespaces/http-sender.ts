@@ -8,7 +8,7 @@ import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Clock } from '@rdv/protocol/core/ports';
 import { LinkRefusal } from '@rdv/protocol/link/peer';
 import { isTemporary, jsonOf, refusalOf } from './http-answer.js';
-import type { HttpReply, HttpTransport } from './http-transport.js';
+import type { HttpReply, HttpTransport } from './http-ask.js';
 
 export interface HttpSenderOptions {
   readonly clock: Clock;

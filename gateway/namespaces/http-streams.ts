@@ -11,7 +11,7 @@ import type { Clock, Timer } from '@rdv/protocol/core/ports';
 import { TokenBucket } from '@rdv/protocol/core/token-bucket';
 import { EventStreamParser, type ServerEvent } from './event-stream.js';
 import { isTemporary, refusalOf } from './http-answer.js';
-import type { HttpReply, HttpTransport } from './http-transport.js';
+import type { HttpReply, HttpTransport } from './http-ask.js';
 
 /** One queue or id that is held. */
 export interface StreamItem {

@@ -29,7 +29,8 @@ export function hostOf(host: string): string {
 /** Headers of every request. */
 export function headersOf({ username, password = '' }: HttpTarget): Record<string, string> {
   if (username === undefined) return {};
-  return { authorization: `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}` };
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 
 export function isSecure({ protocol }: HttpTarget): boolean {

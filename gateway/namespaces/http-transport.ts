@@ -5,31 +5,8 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as requestPlain } from 'node:http';
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import { RdvError } from '@rdv/protocol/core/errors';
+import type { HttpTransport } from './http-ask.js';
 import { type HttpTarget, headersOf, isSecure, serviceName } from './http-target.js';
-
-export interface HttpAsk {
-  readonly method: 'GET' | 'PUT' | 'POST';
-  /** Below the base. */
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
-}
-
-export interface HttpReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** Read once, or leave it and `abort`. Ends with an error when the connection does. */
-  readonly body: AsyncIterable<Uint8Array>;
-  /** Drops the connection. Idempotent. */
-  abort(): void;
-}
-
-/** Where `ask` goes; a browser's would stand on fetch. */
-export interface HttpTransport {
-  /** Resolves with the head of the answer; redirects are not followed. @throws RdvError `unreachable`, `canceled` */
-  ask(ask: HttpAsk, signal: AbortSignal): Promise<HttpReply>;
-  close(): void;
-}
 
 /** Longer heads than this cut the connection. */
 const HEAD_MAX_BYTES = 16 * 1024;

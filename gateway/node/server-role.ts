@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RdvError } from '@rdv/protocol/core/errors';
-import type { Surroundings } from '@rdv/protocol/core/ports';
+import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
 import { type HttpService, openHttpService } from '../server/http-service.js';
 import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../server/service-limits.js';
 import type { ServiceDatabase } from '../server/store/database.js';
 import { openSqliteService } from '../server/store/sqlite-service.js';
 import { parseListen, type ServerConfig, type ServerLimitsConfig } from './server-config.js';
+
+const RENEWAL_MS = 60_000;
 
 function file(path: string): string {
   try {
@@ -43,7 +45,7 @@ export async function startServerRole(
   const tls = config.tls && { cert: file(config.tls.cert), key: file(config.tls.key) };
   const database = await openDatabase(config.database, directory, ports);
   try {
-    return await openHttpService({
+    const service = await openHttpService({
       ...ports,
       log: ports.log.scope('server'),
       database,
@@ -60,10 +62,42 @@ export async function startServerRole(
       ...(config.origins && { origins: config.origins }),
       ...(config['trusted-proxies'] && { trustedProxies: config['trusted-proxies'] }),
     });
+    return config.tls ? renewing(service, config.tls, ports) : service;
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+/** Looks now and then whether the certificate's files have changed: nobody has to restart for a renewal. */
+function renewing(
+  service: HttpService,
+  files: { readonly cert: string; readonly key: string },
+  { clock, log }: Surroundings,
+): HttpService {
+  let timer: Timer | undefined;
+  let known = file(files.cert);
+  const look = (): void => {
+    timer = clock.schedule(RENEWAL_MS, () => {
+      try {
+        const tls = { cert: file(files.cert), key: file(files.key) };
+        if (tls.cert !== known) {
+          service.renewTls(tls);
+          log.info('the certificate was renewed');
+        }
+        known = tls.cert;
+      } catch (error) {
+        log.warn('the renewed certificate cannot be used: the old one stays', { reason: (error as Error).message });
+      }
+      look();
+    });
+  };
+  look();
+  const close = (): Promise<void> => {
+    timer?.cancel();
+    return service.close();
+  };
+  return Object.assign(Object.create(service) as HttpService, { close, [Symbol.asyncDispose]: close });
 }
 
 function serviceLimits(limits: ServerLimitsConfig): Partial<ServiceLimits> {

@@ -9,10 +9,10 @@ const plain = (address: string): string => address.trim().replace(/^::ffff:(?=\d
 
 /**
  * @param proxies addresses, or networks like `10.0.0.0/8`, of proxies that are believed
- * @returns the address of the nearest peer that is none of them
+ * @returns whether an address is one of theirs
  * @throws RdvError `config` for what is no address
  */
-export function callerAddress(proxies: readonly string[]): (request: RequestHead) => string {
+export function trustedAddress(proxies: readonly string[]): (address: string) => boolean {
   const trusted = new BlockList();
   for (const proxy of proxies) {
     const [address = '', prefix] = proxy.split('/');
@@ -23,8 +23,19 @@ export function callerAddress(proxies: readonly string[]): (request: RequestHead
       throw new RdvError('config', `trusted proxy "${proxy}": give an address, or a network like 10.0.0.0/8`);
     trusted.addSubnet(address, bits, family);
   }
-  const isTrusted = (address: string): boolean =>
-    isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return (given) => {
+    const address = plain(given);
+    return isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  };
+}
+
+/**
+ * @param proxies as above
+ * @returns the address of the nearest peer that is none of them
+ * @throws RdvError `config` for what is no address
+ */
+export function callerAddress(proxies: readonly string[]): (request: RequestHead) => string {
+  const isTrusted = trustedAddress(proxies);
   return ({ headers, socket }) => {
     let address = plain(socket.remoteAddress ?? '');
     const hops = proxies.length === 0 ? [] : String(headers['x-forwarded-for'] ?? '').split(',');

@@ -6,13 +6,15 @@
  * Its log is off: a request's path holds ids and queues.
  */
 import type { IncomingMessage, Server } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Logger } from '@rdv/protocol/core/ports';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
-import { callerAddress } from './caller-address.js';
+import { callerAddress, trustedAddress } from './caller-address.js';
 import type { HttpAnswer, HttpRequest, HttpRoute } from './http-route.js';
 import { ProblemError, problemOf } from './problem.js';
-import type { Caller, LimitBook } from './service-limits.js';
+import { addressKey, type Caller, type LimitBook } from './service-limits.js';
 
 export interface HttpAppOptions {
   /** Before `/1/…`; without a slash at its end. */
@@ -34,6 +36,8 @@ export interface HttpApp {
   readonly server: Server;
   /** The port. @throws RdvError `config` when it cannot be had: says why */
   listen(host: string, port: number): Promise<number>;
+  /** Another certificate for the connections to come. @throws when it cannot be read */
+  renewTls(tls: { readonly cert: string; readonly key: string }): void;
   /** Whose request an upgrade is. */
   caller(request: IncomingMessage): Caller;
   close(): Promise<void>;
@@ -42,6 +46,8 @@ export interface HttpApp {
 const HEADERS_MAX_BYTES = 16 * 1024;
 const REQUEST_MS = 30_000;
 const KEEP_ALIVE_MS = 72_000;
+/** Of one address, beside its streams. */
+const IDLE_CONNECTIONS = 256;
 const CLIENT_HEADER = 'rdv-client';
 /** What of a client's name for itself counts. */
 const CLIENT_MAX_CHARS = 64;
@@ -71,6 +77,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     ? fastify({ ...common, https: { ...http, ...tls, minVersion: 'TLSv1.2' } })
     : fastify({ ...common, http })) as unknown as FastifyInstance;
   app.server.maxConnections = options.maxConnections;
+  app.server.on('connection', connectionGuard(book, options.trustedProxies));
   await app.register(cors, {
     origin: origins === '*' ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'PUT', 'POST'],
@@ -120,8 +127,29 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
       const address = app.server.address();
       return typeof address === 'object' && address ? address.port : port;
     },
+    renewTls: (next) => (app.server as unknown as SecureServer).setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
     caller: callerOf,
     close: () => app.close(),
+  };
+}
+
+/** Connections that ask nothing yet count, too: by address, but for proxies, which speak for many. */
+function connectionGuard(book: LimitBook, proxies: readonly string[]): (socket: Socket) => void {
+  const isProxy = trustedAddress(proxies);
+  const open = new Map<string, number>();
+  const most = book.limits.streamsPerAddress + IDLE_CONNECTIONS;
+  return (socket) => {
+    const { remoteAddress = '' } = socket;
+    if (isProxy(remoteAddress)) return;
+    const key = addressKey(remoteAddress);
+    const count = (open.get(key) ?? 0) + 1;
+    open.set(key, count);
+    socket.once('close', () => {
+      const left = (open.get(key) ?? 1) - 1;
+      if (left > 0) open.set(key, left);
+      else open.delete(key);
+    });
+    if (count > most) socket.destroy();
   };
 }
 

@@ -47,6 +47,8 @@ export interface HttpService {
   readonly streams: number;
   /** A bridge's end in this process: it sees what readers here ask for. Its owner closes it. */
   bridgeEnd(): ServiceEnd;
+  /** Another certificate, in PEM, for the connections to come. @throws when it cannot be read: the old one stays */
+  renewTls(tls: { readonly cert: string; readonly key: string }): void;
   /** Ends every stream, finishes what was asked, frees port and database. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -111,6 +113,7 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
         return open.size;
       },
       bridgeEnd: () => new ServiceEnd({ name: `http://${shown}:${bound}${base}`, store, fanOut, clock }),
+      renewTls: app.renewTls,
       close: closeAll,
       [Symbol.asyncDispose]: closeAll,
     };

@@ -1,8 +1,9 @@
 /** A namespace service on a database of its own, and three clients of it behind a proxy each. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type HttpNamespace, openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import { openWsNamespace, type WsNamespace } from '@rdv/gateway/namespaces/ws';
 import { type HttpService, type HttpServiceOptions, openHttpService } from '@rdv/gateway/server/http-service';
 import { openSqliteService } from '@rdv/gateway/server/store/sqlite-service';
@@ -15,7 +16,8 @@ export type ServiceOptions = Partial<Omit<HttpServiceOptions, 'database'>>;
 
 /** A service with SQLite in a directory that goes with it. */
 export async function openService(options: ServiceOptions = {}): Promise<HttpService> {
-  const directory = mkdtempSync(join(tmpdir(), 'rdv-service-'));
+  // In memory where there is such a place: what outlives a power cut is not asked here, and syncs wait for each other.
+  const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'rdv-service-'));
   const database = await openSqliteService({ path: join(directory, 'service.db') });
   const service = await openHttpService({ ...surroundings, ...options, database });
   const close = async (): Promise<void> => {

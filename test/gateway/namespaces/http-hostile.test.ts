@@ -2,7 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { EventStreamParser } from '@rdv/gateway/namespaces/event-stream';
-import { type HttpNamespace, openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import { openWsNamespace } from '@rdv/gateway/namespaces/ws';
 import { toBase64Url } from '@rdv/protocol/core/bytes';
 import type { Clock } from '@rdv/protocol/core/ports';

@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { fetchTransport } from '@rdv/gateway/namespaces/http-fetch';
+import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import type { HttpService } from '@rdv/gateway/server/http-service';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
@@ -12,9 +16,37 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
+/** As in a page: over fetch. */
+async function openUpFetch(port: number): Promise<HttpNamespace> {
+  const target = { protocol: 'http', host: '127.0.0.1', port } as const;
+  const namespace = openHttpNamespace({ ...surroundings, target, transport: fetchTransport(target) });
+  await namespace.firstAttempt;
+  return namespace;
+}
+
 namespaceContract('HTTP', async () => {
   const { port } = service;
-  return serviceRig([port, port, port], openUpHttp, async () => {});
+  let count = 0;
+  return serviceRig(
+    [port, port, port],
+    (at) => (++count === 2 ? openUpFetch(at) : openUpHttp(at)),
+    async () => {},
+  );
+});
+
+it('needs nothing of Node in a page', () => {
+  const directory = join(import.meta.dirname, '../../../gateway/namespaces');
+  const seen = new Set<string>();
+  const walk = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(join(directory, file), 'utf8');
+    expect(text, file).not.toMatch(/['"`]node:|\bBuffer\b|\bprocess\./);
+    for (const [, next = ''] of text.matchAll(/from '\.\/([\w-]+)\.js'/g)) walk(`${next}.ts`);
+  };
+  walk('http-namespace.ts');
+  walk('http-fetch.ts');
+  expect(seen.size).toBeGreaterThan(7);
 });
 
 it.each([

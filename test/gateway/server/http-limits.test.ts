@@ -1,5 +1,6 @@
 /** What strangers may cost the service, who counts as whom, and from where pages may ask. */
 import { request } from 'node:https';
+import { connect } from 'node:net';
 import { GeneralName, SubjectAlternativeName } from '@peculiar/asn1-x509';
 import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
 import { openWsNamespace } from '@rdv/gateway/namespaces/ws';
@@ -19,7 +20,7 @@ const post = (url: string, queue: Uint8Array, headers: Record<string, string> = 
 describe('limits', () => {
   it('by address: beyond them 429 and when to come again; another address is not touched', async () => {
     await using service = await openService({
-      limits: { requests: { burst: 5, perSecond: 0.5 } },
+      limits: { requests: { burst: 5, perSecond: 0.001 } },
       trustedProxies: ['127.0.0.0/8'],
     });
     const from = (address: string) => post(service.url, bytes(16), { 'x-forwarded-for': `6.6.6.6, ${address}` });
@@ -33,7 +34,7 @@ describe('limits', () => {
 
   it('by queue and by id', async () => {
     await using service = await openService({
-      limits: { framesPerQueue: { burst: 2, perSecond: 0.1 }, putsPerId: { burst: 1, perSecond: 0.1 } },
+      limits: { framesPerQueue: { burst: 2, perSecond: 0.001 }, putsPerId: { burst: 1, perSecond: 0.001 } },
     });
     const queue = bytes(16);
     expect([(await post(service.url, queue)).status, (await post(service.url, queue)).status]).toEqual([204, 204]);
@@ -68,6 +69,16 @@ describe('limits', () => {
     const again = await follow();
     expect(again.status).toBe(200);
     await again.body?.cancel();
+  });
+
+  it('of connections that ask nothing', async () => {
+    await using service = await openService({ limits: { streamsPerAddress: 0 } });
+    const sockets = Array.from({ length: 258 }, () => connect(service.port, '127.0.0.1').on('error', () => {}));
+    await until(() => sockets.filter(({ closed }) => closed).length === 2);
+    const one = new Promise((resolve) => sockets[0]!.once('data', (data) => resolve(String(data))));
+    sockets[0]!.write('GET /1 HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(await one).toContain('200 OK');
+    for (const socket of sockets) socket.destroy();
   });
 
   it('of records in all, and of bytes of one sender: its own oldest frames make room', async () => {
@@ -164,14 +175,20 @@ describe('pages', () => {
   });
 });
 
+function certificate(): { readonly cert: string; readonly key: string } {
+  const keys = newKeys('p256');
+  const names = new SubjectAlternativeName([new GeneralName({ dNSName: 'localhost' })]);
+  const [from, to] = [Date.now() - 60_000, Date.now() + 3_600_000];
+  const { der } = issue({ subject: 'CN=localhost', keys, from, to, more: [extension('2.5.29.17', names, false)] });
+  return {
+    cert: `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+    key: String(keys.key.export({ format: 'pem', type: 'pkcs8' })),
+  };
+}
+
 describe('TLS', () => {
   it('is spoken by the service and both clients, who believe the authority that they are given', async () => {
-    const keys = newKeys('p256');
-    const names = new SubjectAlternativeName([new GeneralName({ dNSName: 'localhost' })]);
-    const [from, to] = [Date.now() - 60_000, Date.now() + 3_600_000];
-    const { der } = issue({ subject: 'CN=localhost', keys, from, to, more: [extension('2.5.29.17', names, false)] });
-    const pem = `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`;
-    const key = String(keys.key.export({ format: 'pem', type: 'pkcs8' }));
+    const { cert: pem, key } = certificate();
     await using service = await openService({ tls: { cert: pem, key } });
     expect(service.url).toMatch(/^https:/);
     const target = { host: 'localhost', port: service.port, ca: pem };
@@ -189,6 +206,12 @@ describe('TLS', () => {
     const stranger = openHttpNamespace({ ...surroundings, target: { ...unknown, protocol: 'https' } });
     await expect(stranger.firstAttempt).rejects.toThrow('?ca=FILE');
     await Promise.all([sse.close(), ws.close(), stranger.close()]);
+    expect(() => service.renewTls({ cert: pem, key: certificate().key })).toThrow();
+    const next = certificate();
+    service.renewTls(next);
+    const renewed = openHttpNamespace({ ...surroundings, target: { ...target, ca: next.cert, protocol: 'https' } });
+    await renewed.firstAttempt;
+    await renewed.close();
     const old = await new Promise((resolve) => {
       request({ ...target, maxVersion: 'TLSv1.1', path: '/1' })
         .on('error', ({ message }) => resolve(message))

@@ -1,5 +1,6 @@
 /** A reader that was away, or does not keep up: nothing is lost, and nothing piles up. */
-import { type HttpNamespace, openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import { openHttpNamespace } from '@rdv/gateway/namespaces/http';
+import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import { openWsNamespace } from '@rdv/gateway/namespaces/ws';
 import type { HttpService } from '@rdv/gateway/server/http-service';
 import type { Namespace } from '@rdv/protocol/namespace/port';

@@ -69,3 +69,44 @@ it('asks a publisher by the key and never shows it the id', async () => {
   expect(asked).toEqual(['keyed']);
   await namespace.close();
 });
+
+it('asks again for what was refused for the moment, and takes another refusal for an answer', async () => {
+  const around = surroundings();
+  const pair = pipePair();
+  const { openLink } = await import('@rdv/protocol/link/session');
+  const { LinkRefusal } = await import('@rdv/protocol/link/peer');
+  const asked = { sub: 0, get: 0, put: 0 };
+  const firstTwoTimes = (what: keyof typeof asked): void => {
+    if (++asked[what] <= 2) throw new LinkRefusal('quota', 'too much', 1000);
+  };
+  openLink(pair.b, {
+    ...around,
+    side: 'responder',
+    role: 'store',
+    answers: { byId: true },
+    handlers: {
+      onSub: (queue) => {
+        if (queue[0] === 9) throw new LinkRefusal('quota', 'never more');
+        firstTwoTimes('sub');
+      },
+      onPut: () => firstTwoTimes('put'),
+      onGet: (_query, answer) => {
+        firstTwoTimes('get');
+        answer.end();
+        return () => {};
+      },
+    },
+  });
+  const namespace = new LinkNamespace(around);
+  await namespace.attach(pair.a).opened;
+  const done: string[] = [];
+  void namespace.subscribe(new Uint8Array(16), () => {}).ready.then(() => done.push('sub'));
+  void namespace.watch({ id: random(32) }, () => {}).answered.then(() => done.push('get'));
+  void namespace.put(random(600)).then(() => done.push('put'));
+  await expect(namespace.subscribe(new Uint8Array(16).fill(9), () => {}).ready).rejects.toMatchObject({
+    code: 'quota',
+  });
+  await around.clock.advanceUntil(() => done.length === 3, 60_000);
+  expect(asked).toEqual({ sub: 3, get: 3, put: 3 });
+  await namespace.close();
+});
