@@ -16,8 +16,10 @@ async function run(options: RunOptions): Promise<void> {
   if (options.check) {
     const { planPublications } = await import('../node/planned-publications.js');
     const { planBoards } = await import('../node/planned-boards.js');
+    const { checkJoins } = await import('../node/join-role.js');
     await planPublications(config);
     await planBoards(config);
+    checkJoins(config.joins);
     out.result({ valid: true }, `${options.config} is valid`);
     return;
   }
@@ -58,6 +60,9 @@ The file, in YAML; README.md and gateway/examples/ have more:
       namespaces: ['ble:']         # default: those of the file
       bridge: trusted              # or none, any
       handler: {reply: Open 8 to 20.}   # or {exec: COMMAND}, or {socket: /run/desk.sock}
+  joins:                           # what is asked for on one side is brought from the other
+    - between: ['udp:', 'mqtt://broker.example']   # server: is the node's own service
+      quota: {frames: 200, bytes: 131072}          # a second and direction
   boards:                          # beacons on a battery: in step whenever they are attached
     - port: /dev/ttyACM0           # better a name under /dev/serial/by-id
       tag: billboard on Rte. 101   # or tag-file: PATH; default: what is on it

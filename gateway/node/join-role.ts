@@ -4,6 +4,7 @@ import type { Clock, Logger } from '@rdv/protocol/core/ports';
 import { Join, type JoinSide, type JoinStatus } from '../bridge/join.js';
 import { LANE_LIMITS, type LaneLimits } from '../bridge/lane.js';
 import type { Quota } from '../bridge/meter.js';
+import { parseNamespaceUrl } from '../namespaces/parse-url.js';
 import type { HttpService } from '../server/http-service.js';
 import type { NamespacePool } from './namespace-pool.js';
 
@@ -29,6 +30,24 @@ export interface JoinConfig {
 export interface JoinRole {
   readonly status: readonly JoinStatus[];
   close(): void;
+}
+
+/** As far as that goes without opening anything. @throws RdvError `config` naming the join by its number */
+export function checkJoins(configs: readonly JoinConfig[]): void {
+  for (const [index, { between }] of configs.entries()) {
+    const kinds = between.map((url) => {
+      try {
+        return url === OWN_SERVICE ? url : parseNamespaceUrl(url).kind;
+      } catch (cause) {
+        throw new RdvError('config', `joins.${index}: ${toRdvError(cause).message}`, { cause });
+      }
+    });
+    if (!kinds.includes(OWN_SERVICE) && !kinds.includes('udp'))
+      throw new RdvError(
+        'config',
+        `joins.${index}: what people want can be seen on udp: and at ${OWN_SERVICE} (roles.server): one side has to be that`,
+      );
+  }
 }
 
 /** An end that a bridge uses of `url`, or of the node's own service. @throws RdvError `config` · as `forBridge` */

@@ -10,6 +10,7 @@ import { guardClock } from './clock-guard.js';
 import type { NodeConfig } from './config.js';
 import { serveControl } from './control-server.js';
 import { serveAll } from './handlers/serve-all.js';
+import { checkJoins } from './join-role.js';
 import { type LogLevel, openLogger } from './logger.js';
 import { Node } from './node.js';
 import { openNodeKey } from './node-key.js';
@@ -43,6 +44,7 @@ async function serve(node: Node, { request, handler }: PlannedPublication, log: 
  */
 export async function runNode(config: NodeConfig, options: RunOptions): Promise<void> {
   const planned = await planPublications(config);
+  checkJoins(config.joins);
   const boards = await planBoards(config);
   const report = config.report && {
     namespace: config.report.namespace,

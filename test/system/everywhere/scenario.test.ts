@@ -16,7 +16,7 @@ afterAll(() => world.close());
 describe.each(rows)('published at %s, looked for at %s', (...row: Row) => {
   const [from, to] = row;
   const respondAt = async (tag: Awaited<ReturnType<typeof newTag>>, options = {}) =>
-    respond(tag, { timeoutMs: 30_000, ...options }, { ...world.stage.around, namespaces: [await world.end(to)] });
+    respond(tag, { timeoutMs: 50_000, ...options }, { ...world.stage.around, namespaces: [await world.end(to)] });
 
   it('a billboard: two come at once, and each has a conversation of their own, large messages too', async () => {
     const bridges = await world.bridge(row, 2);
