@@ -5,7 +5,7 @@
 import type { Central, CentralLink, HeardAdvert } from '@rdv/hardware/radio/central';
 import type { Advertisement, Peripheral, PeripheralLink } from '@rdv/hardware/radio/peripheral';
 import { SERVICE_UUID } from '@rdv/protocol/core/constants';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 export interface RadioBench {
   readonly peripheral: Peripheral;
@@ -15,12 +15,15 @@ export interface RadioBench {
   until(done: () => boolean, limitMs: number): Promise<boolean>;
   /** Puts the peripheral and central 0 in or out of each other's range, where that can be done. */
   readonly range?: (within: boolean) => void;
+  /** Clauses that cannot be asked here, by name, and why. */
+  readonly without?: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
 const SERVICE = SERVICE_UUID.replaceAll('-', '');
 const SERVICE_BYTES = Buffer.from(SERVICE, 'hex').reverse();
 const CONNECT_MS = 10_000;
+const LOSING = 'tells both ends when they lose each other';
 let addresses = 0;
 
 /** A random address like a resolvable one, never twice. */
@@ -72,6 +75,13 @@ export function radioContract(name: string, open: () => Promise<RadioBench>): vo
       });
     });
     afterAll(() => bench.close());
+    beforeEach(({ task, skip }) => {
+      const apart = task.name === LOSING && !bench.range ? 'nothing here can move these adapters apart' : undefined;
+      const why = bench.without?.[task.name] ?? apart;
+      if (why === undefined) return;
+      console.info(`radio, ${name}: left out: "${task.name}": ${why}`);
+      skip(why);
+    });
 
     /** `work`, while time passes. */
     async function during<T>(work: Promise<T>, limitMs = 30_000): Promise<T> {
@@ -126,7 +136,8 @@ export function radioContract(name: string, open: () => Promise<RadioBench>): vo
       expect(heard).toMatchObject({ peer: { address: text(wanted.address), type: 'random' }, connectable: true });
       const mine = heard.serviceData.find(({ uuid }) => uuid === SERVICE);
       expect(mine?.data).toEqual(wanted.data.slice(21));
-      expect(heard.rssi).toBeLessThan(21);
+      // 127: not known (Core Vol 4 Part E §7.7.65.2).
+      expect(heard.rssi === 127 || heard.rssi < 21).toBe(true);
       expect((await hear(advertisement(0x1235, { connectable: false }))).connectable).toBe(false);
     });
 
@@ -237,18 +248,17 @@ export function radioContract(name: string, open: () => Promise<RadioBench>): vo
       await allClosed();
     }, 60_000);
 
-    it('tells both ends when they lose each other', async ({ skip }) => {
-      if (!bench.range) return skip('nothing here can move these adapters apart');
+    it(LOSING, async () => {
       const link = await connect(advertisement(0x6000));
       let reason = '';
       link.onClose((why) => {
         reason = why;
       });
-      bench.range(false);
+      bench.range?.(false);
       expect(await bench.until(() => reason !== '', CONNECT_MS)).toBe(true);
       expect(reason).toContain('out of range');
       await allClosed();
-      bench.range(true);
+      bench.range?.(true);
       const again = await connect(advertisement(0x6001));
       await during(echo(again, 3, 5));
       again.close();
