@@ -13,6 +13,7 @@ import type { UdpTarget } from './udp-target.js';
 
 /** Node tells of no change of interfaces. */
 const LOOK_MS = 3000;
+const BLIND = 'the network interfaces cannot be seen: RestrictAddressFamilies= in a unit has to have AF_NETLINK';
 const BUFFER_BYTES: number = 1024 * 1024;
 
 type Family = 4 | 6;
@@ -44,6 +45,7 @@ export class UdpSockets implements DatagramPort {
   #onUp: (up: boolean) => void = () => {};
   #onDatagram: (datagram: Uint8Array, peer: string) => void = () => {};
   #wasUp = false;
+  #blind = false;
   #look: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #closed = false;
@@ -124,7 +126,9 @@ export class UdpSockets implements DatagramPort {
     try {
       await this.#follow(waysOf(networkInterfaces(), this.#target));
     } catch (error) {
-      this.#log.warn('the network interfaces cannot be looked at', { reason: toRdvError(error).message });
+      // A sandbox without netlink: it stays so.
+      if (!this.#blind) this.#log.warn(BLIND, { reason: toRdvError(error).message });
+      this.#blind = true;
     }
     if (this.#closed) return;
     const { up } = this;

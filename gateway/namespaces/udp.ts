@@ -109,6 +109,12 @@ export class UdpNamespace implements Namespace, Interest {
     return this.#state;
   }
 
+  /** Why it is down, for people. */
+  get lastError(): RdvError | undefined {
+    if (this.#state !== 'down') return undefined;
+    return new RdvError('unreachable', `${this.name} has no network interface that is up: see "ip address"`);
+  }
+
   /** What was not taken of what came. */
   get counts(): MediumCounts {
     return this.#medium.counts;

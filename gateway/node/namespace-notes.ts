@@ -4,7 +4,6 @@
  */
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Namespace } from '@rdv/protocol/namespace/port';
-import { MqttNamespace } from '../namespaces/mqtt.js';
 import type { NamespaceNote } from './api.js';
 
 export interface NamespaceNotes {
@@ -12,16 +11,19 @@ export interface NamespaceNotes {
   close(): void;
 }
 
-/** One line that says what is wrong, where the namespace knows. */
-function reasonOf(namespace: Namespace): RdvError | undefined {
-  return namespace instanceof MqttNamespace ? namespace.lastError : undefined;
+/** What namespaces of ours know of themselves, besides the port. */
+interface Explains extends Namespace {
+  /** One line that says what is wrong. */
+  readonly lastError?: RdvError | undefined;
+  readonly firstAttempt?: Promise<void>;
+}
+
+function reasonOf(namespace: Explains): RdvError | undefined {
+  return namespace.lastError;
 }
 
 /** Calls `onNote` with the state of each namespace as soon as it is known, and with every change, until closed. */
-export function noteNamespaces(
-  namespaces: readonly Namespace[],
-  onNote: (note: NamespaceNote) => void,
-): NamespaceNotes {
+export function noteNamespaces(namespaces: readonly Explains[], onNote: (note: NamespaceNote) => void): NamespaceNotes {
   let open = true;
   const stops = namespaces.map((namespace) => {
     let told: NamespaceNote['state'] | undefined;
@@ -33,7 +35,7 @@ export function noteNamespaces(
     };
     // One that is still connecting for the first time is neither: what comes of it is worth a line.
     if (namespace.state === 'up' || reasonOf(namespace)) tell();
-    else if (namespace instanceof MqttNamespace) namespace.firstAttempt.then(tell, tell);
+    else namespace.firstAttempt?.then(tell, tell);
     return namespace.onState(tell);
   });
   return {

@@ -30,6 +30,17 @@ it('three nodes of one host: two meet, the third hears that nothing is there', a
   }
 });
 
+it('says what to look at where there is no interface', async () => {
+  const nowhere = await openUdpNamespace({ ...around, target: { ...target, interfaces: ['nope0'] } });
+  try {
+    expect(nowhere.state).toBe('down');
+    expect(nowhere.lastError?.message).toBe('udp://:21061 has no network interface that is up: see "ip address"');
+    await expect(nowhere.send(systemRandom(16), systemRandom(1))).rejects.toMatchObject({ code: 'unreachable' });
+  } finally {
+    await nowhere.close();
+  }
+});
+
 const info = (address: string, netmask: string, internal = false) =>
   ({ address, netmask, internal, family: address.includes(':') ? 'IPv6' : 'IPv4', mac: '', cidr: null }) as never;
 const found = {

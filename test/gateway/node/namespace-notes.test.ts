@@ -34,6 +34,15 @@ describe('notes on namespaces', () => {
     expect(listeners.size).toBe(0);
   });
 
+  it('say why, where a namespace knows, whatever kind it is', () => {
+    const { namespace: place } = namespace('down');
+    const knowing = Object.assign(place, { lastError: new RdvError('unreachable', 'place: the cable is out') });
+    const notes: NamespaceNote[] = [];
+    noteNamespaces([knowing], (note) => notes.push(note)).close();
+    expect(notes).toEqual([{ name: 'place', state: 'down', why: 'place: the cable is out' }]);
+    expect(blameNamespaces(new RdvError('timeout', 'late'), [knowing]).message).toContain('the cable is out');
+  });
+
   it('blame the namespaces only where none could be asked', () => {
     const [up, down] = [namespace('up').namespace, namespace('down').namespace];
     const late = new RdvError('timeout', 'late');
