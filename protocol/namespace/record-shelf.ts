@@ -33,6 +33,8 @@ export class RecordShelf {
   readonly #clock: Clock;
   /** By id and owner, least recently renewed first. */
   readonly #shelf = new Map<string, ShelvedRecord>();
+  /** Keys by id: strangers may look up as often as they like. */
+  readonly #ids = new Map<string, Set<string>>();
 
   readonly #mirroredMax: number;
 
@@ -49,7 +51,8 @@ export class RecordShelf {
     const record = checkPut(bytes, this.#nowSeconds());
     if (options.lookupKey) assertBytes('lookupKey', options.lookupKey, KEY_BYTES);
     this.#sweep();
-    const key = `${toHex(record.id)}/${toHex(record.owner)}`;
+    const id = toHex(record.id);
+    const key = `${id}/${toHex(record.owner)}`;
     const old = this.#shelf.get(key);
     const own = options.own || (old?.own ?? false);
     const shelved: ShelvedRecord = {
@@ -64,13 +67,17 @@ export class RecordShelf {
       throw new RdvError('quota', 'a newer record of this publication is kept already');
     this.#shelf.delete(key);
     this.#shelf.set(key, shelved);
+    this.#ids.set(id, (this.#ids.get(id) ?? new Set()).add(key));
     if (!own) this.#makeRoom(record.id);
     return same ? undefined : shelved;
   }
 
   /** Everything under `id`. */
   under(id: Uint8Array): readonly ShelvedRecord[] {
-    return this.all().filter(({ record }) => equalBytes(record.id, id));
+    const now = this.#nowSeconds();
+    return [...(this.#ids.get(toHex(id)) ?? [])]
+      .map((key) => this.#shelf.get(key)!)
+      .filter(({ record }) => record.notAfter > now);
   }
 
   all(): readonly ShelvedRecord[] {
@@ -92,13 +99,21 @@ export class RecordShelf {
   #makeRoom(id: Uint8Array): void {
     const others = [...this.#shelf].filter(([, one]) => !one.own);
     const siblings = others.filter(([, one]) => !one.record.tombstone && equalBytes(one.record.id, id));
-    for (const [key] of siblings.slice(0, Math.max(0, siblings.length - OWNERS_PER_ID))) this.#shelf.delete(key);
-    for (const [key] of others.slice(0, Math.max(0, others.length - this.#mirroredMax))) this.#shelf.delete(key);
+    for (const [key] of siblings.slice(0, Math.max(0, siblings.length - OWNERS_PER_ID))) this.#drop(key);
+    for (const [key] of others.slice(0, Math.max(0, others.length - this.#mirroredMax))) this.#drop(key);
   }
 
   #sweep(): void {
     const now = this.#nowSeconds();
-    for (const [key, { record }] of this.#shelf) if (record.notAfter <= now) this.#shelf.delete(key);
+    for (const [key, { record }] of this.#shelf) if (record.notAfter <= now) this.#drop(key);
+  }
+
+  #drop(key: string): void {
+    const id = key.slice(0, key.indexOf('/'));
+    const keys = this.#ids.get(id);
+    this.#shelf.delete(key);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#ids.delete(id);
   }
 
   #nowSeconds(): number {
