@@ -4,8 +4,9 @@
  * connection attempt that fails does so at once. On the raw channel, shared with the kernel, it can block the whole
  * process for 40 s, so that is the fallback where another program keeps the adapter up.
  *
- * The addon has no close: the descriptor goes with the process, which is why each adapter has a host process.
+ * The addon has no close, and an adapter is held until its descriptor is closed: that is found and closed here.
  */
+import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { equalBytes } from '@rdv/protocol/core/bytes';
 import { RdvError } from '@rdv/protocol/core/errors';
@@ -64,12 +65,12 @@ export function loadNativeSocket(): NativeSocketClass {
 export function openNative(index: number, load: () => NativeSocketClass = loadNativeSocket): NativeTransport {
   const name = `hci${index}`;
   try {
-    return { transport: started(bound(load, 'user', index, name), created(load), index), channel: 'user' };
+    return { transport: started(bound(load, 'user', index, name), made(load), index), channel: 'user' };
   } catch (error) {
     // Another program keeps it up: bluetoothd does.
     if (!(error instanceof NativeError) || error.errno !== 'EBUSY') throw error;
   }
-  return { transport: started(bound(load, 'raw', index, name), created(load), index), channel: 'raw' };
+  return { transport: started(bound(load, 'raw', index, name), made(load), index), channel: 'raw' };
 }
 
 /**
@@ -81,7 +82,9 @@ export async function openNativeByAddress(
   address: Uint8Array,
   load: () => NativeSocketClass = loadNativeSocket,
 ): Promise<NativeTransport> {
-  const devices = created(load).getDeviceList();
+  const { socket, release } = made(load);
+  const devices = socket.getDeviceList();
+  release();
   let refused: unknown;
   for (const { devId } of devices) {
     if (devId === null) continue;
@@ -109,36 +112,70 @@ class NativeError extends RdvError {
   }
 }
 
-function created(load: () => NativeSocketClass): NativeSocket {
+/** A socket of the addon's, and how to let go of it. */
+interface Made {
+  readonly socket: NativeSocket;
+  release(): void;
+}
+
+function made(load: () => NativeSocketClass): Made {
   const Native = load();
+  const before = sockets();
+  let socket: NativeSocket;
   try {
-    return new Native();
+    socket = new Native();
   } catch (cause) {
     throw nativeError(cause, 'the adapter');
   }
+  // No other code of ours ran meanwhile. More than one: somebody's thread opened one, too, and none is touched.
+  const own = [...sockets()].filter((name) => !before.has(name));
+  return {
+    socket,
+    release() {
+      socket.stop();
+      if (own.length === 1) closeSync(Number(own.pop()));
+    },
+  };
 }
 
-function bound(load: () => NativeSocketClass, channel: 'user' | 'raw', index: number, name: string): NativeSocket {
-  const socket = created(load);
+/** The descriptors of this process that are sockets. */
+function sockets(): ReadonlySet<string> {
+  const place = '/proc/self/fd';
+  const isSocket = (name: string): boolean => {
+    try {
+      return readlinkSync(`${place}/${name}`).startsWith('socket:');
+    } catch {
+      return false;
+    }
+  };
+  // Not on systems without /proc, which have no such sockets either.
+  return new Set(existsSync(place) ? readdirSync(place).filter(isSocket) : []);
+}
+
+function bound(load: () => NativeSocketClass, channel: 'user' | 'raw', index: number, name: string): Made {
+  const { socket, release } = made(load);
   try {
     if (channel === 'user') socket.bindUser(index);
     else socket.bindRaw(index);
   } catch (cause) {
+    release();
     throw nativeError(cause, name);
   }
   if (channel === 'raw') {
     socket.setFilter(FILTER);
-    if (!socket.isDevUp())
+    if (!socket.isDevUp()) {
+      release();
       throw new NativeError('ENETDOWN', `${name} is off: run "rfkill unblock bluetooth"`, undefined);
+    }
   }
-  return socket;
+  return { socket, release };
 }
 
 /**
  * @param witness an unbound socket: the addon swallows the error that `socket` reads when its adapter is pulled out, and
  * spins on it, and the kernel answers no questions on a user channel
  */
-function started(socket: NativeSocket, witness: NativeSocket, index: number): HciTransport {
+function started({ socket, release }: Made, witness: Made, index: number): HciTransport {
   let onPacket: (packet: Uint8Array) => void = () => {};
   let onClose: (reason: string) => void = () => {};
   let ended: string | undefined;
@@ -146,11 +183,12 @@ function started(socket: NativeSocket, witness: NativeSocket, index: number): Hc
     if (ended !== undefined) return;
     ended = reason;
     clearInterval(look);
-    socket.stop();
+    release();
+    witness.release();
     onClose(reason);
   };
   const look = setInterval(() => {
-    const up = witness.getDeviceList().some(({ devId, devUp }) => devId === index && devUp === true);
+    const up = witness.socket.getDeviceList().some(({ devId, devUp }) => devId === index && devUp === true);
     if (!up) end('the adapter is gone, or was switched off');
   }, LOOK_MS).unref();
   socket.on('data', (packet) => {

@@ -29,6 +29,14 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
       expect(beacon.output).not.toContain(tag);
     },
   ];
+  const near: Step = [
+    'somebody near meets it, over the air alone',
+    async (machine) => {
+      const near = rdv(machine, 'respond', tag, '-n', 'ble:', '--adapter', 'hci2', '-m', 'near', '--timeout', '90');
+      await near.says(/NEAR/);
+      expect(await near.ended).toBe(0);
+    },
+  ];
   return [
     [
       'a beacon takes hci0, as a user with its two capabilities only',
@@ -41,23 +49,20 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
         expect(await exclusive(machine, 'hci0')).toBe(channel === 'user');
       },
     ],
-    [
-      'somebody near meets it, over the air alone',
-      async (machine) => {
-        const near = rdv(machine, 'respond', tag, '-n', 'ble:', '--adapter', 'hci2', '-m', 'near', '--timeout', '90');
-        await near.says(/NEAR/);
-        expect(await near.ended).toBe(0);
-      },
-    ],
+    // On the raw channel any end of a link may make the kernel panic: 6.1 frees a channel twice (hci_chan_del).
+    ...(channel === 'raw' ? [] : [near]),
     [
       'a gateway on hci1 carries it to a broker, and somebody far has a conversation with it',
       async (machine) => {
-        await node(machine, 'gateway', { roles: { gateway: { adapter: 'hci1', namespace: far } } });
+        // By its address, which is asked of one adapter after another.
+        const adapter = channel === 'user' ? machine.adapters[1] : 'hci1';
+        await node(machine, 'gateway', { roles: { gateway: { adapter, namespace: far } } });
+        expect(await exclusive(machine, 'hci1')).toBe(channel === 'user');
+        expect(await exclusive(machine, 'hci2')).toBe(false);
         expect(await answer(machine, 'hello')).toBe('HELLO');
         expect(await answer(machine, 'and again')).toBe('AND AGAIN');
       },
     ],
-    // On the raw channel the kernel itself may panic then: 6.1 frees a channel twice when an L2CAP socket outlives its adapter.
     ...(channel === 'raw' ? [] : [replugged]),
   ];
 }
