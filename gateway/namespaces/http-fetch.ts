@@ -5,6 +5,7 @@
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { HttpTransport } from './http-ask.js';
 import { type HttpTarget, headersOf, hostOf, serviceName } from './http-target.js';
+import { linkSignals } from './linked-signal.js';
 
 /** @param fetcher default: the global one */
 export function fetchTransport(target: HttpTarget, fetcher: typeof fetch = fetch): HttpTransport {
@@ -13,27 +14,32 @@ export function fetchTransport(target: HttpTarget, fetcher: typeof fetch = fetch
   const name = serviceName(target);
   return {
     async ask({ method, path, headers = {}, body }, signal) {
-      const ended = new AbortController();
+      // Of one request: its signal's end is taken back with the body's.
+      const { signal: linked, abort, release } = linkSignals([signal]);
       let reply: Response;
       try {
         reply = await fetcher(`${origin}${base}${path}`, {
           method,
           headers: { ...headersOf(target), ...headers },
           ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }),
-          signal: AbortSignal.any([signal, ended.signal]),
+          signal: linked,
           redirect: 'error',
           credentials: 'omit',
           referrerPolicy: 'no-referrer',
         });
       } catch (cause) {
+        release();
         if (signal.aborted) throw new RdvError('canceled', 'canceled', { cause });
         throw new RdvError('unreachable', `${name}: it cannot be reached`, { cause });
       }
       return {
         status: reply.status,
         headers: Object.fromEntries(reply.headers),
-        body: chunksOf(reply),
-        abort: () => ended.abort(),
+        body: chunksOf(reply, release),
+        abort: () => {
+          abort();
+          release();
+        },
       };
     },
     close: () => {},
@@ -41,8 +47,8 @@ export function fetchTransport(target: HttpTarget, fetcher: typeof fetch = fetch
 }
 
 /** Not every page's streams can be iterated yet. */
-async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array> {
-  if (!body) return;
+async function* chunksOf({ body }: Response, onEnd: () => void): AsyncGenerator<Uint8Array> {
+  if (!body) return onEnd();
   const reader = body.getReader();
   try {
     for (;;) {
@@ -51,6 +57,7 @@ async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array> {
       yield value;
     }
   } finally {
+    onEnd();
     await reader.cancel().catch(() => {});
   }
 }

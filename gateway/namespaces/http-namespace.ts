@@ -29,6 +29,7 @@ import type { HttpTransport } from './http-ask.js';
 import { HttpSender } from './http-sender.js';
 import { EventStreams } from './http-streams.js';
 import { type HttpTarget, serviceName } from './http-target.js';
+import { type LinkedSignal, linkSignals } from './linked-signal.js';
 
 export interface HttpNamespaceOptions extends Surroundings {
   readonly target: HttpTarget;
@@ -66,6 +67,7 @@ export class HttpNamespace implements Namespace {
   readonly #sender: HttpSender;
   readonly #queues: Shared<FrameListener>;
   readonly #ids: Shared<RecordListener>;
+  readonly #puts = new Set<LinkedSignal>();
   readonly #putting = new Gate(PUTS_AT_ONCE);
   /** Tells this client from others behind the same address, where places are counted by client. */
   readonly #client: string;
@@ -130,13 +132,20 @@ export class HttpNamespace implements Namespace {
     const body = record.slice();
     const { id, owner } = decodeRecord(body);
     const path = `/1/records/${toBase64Url(id)}/${toBase64Url(owner)}`;
-    const signals = [this.#ended.signal, ...(options.signal ? [options.signal] : [])];
-    const signal = AbortSignal.any(signals);
-    for (;;) {
-      await this.#up(signal);
-      const wait = await this.#putting.run(() => this.#putOnce(path, body, signal));
-      if (wait === undefined) return;
-      await delay(this.#options.clock, wait, signal);
+    const link = linkSignals([options.signal]);
+    const { signal } = link;
+    // Not listeners of one signal: there may be thousands.
+    this.#puts.add(link);
+    try {
+      for (;;) {
+        await this.#up(signal);
+        const wait = await this.#putting.run(() => this.#putOnce(path, body, signal));
+        if (wait === undefined) return;
+        await delay(this.#options.clock, wait, signal);
+      }
+    } finally {
+      this.#puts.delete(link);
+      link.release();
     }
   }
 
@@ -169,6 +178,7 @@ export class HttpNamespace implements Namespace {
     if (this.#state === 'closed') return;
     this.#setState('closed');
     this.#ended.abort(closedError());
+    for (const put of [...this.#puts]) put.abort(closedError());
     this.#firstOver(closedError());
     this.#sender.drop(closedError());
     this.#queues.close(closedError());
@@ -185,9 +195,9 @@ export class HttpNamespace implements Namespace {
   /** @returns undefined when it is kept, else the milliseconds after which to try again @throws RdvError refused */
   async #putOnce(path: string, body: Uint8Array, signal: AbortSignal): Promise<number | undefined> {
     const headers = { 'content-type': 'application/cbor', 'rdv-client': this.#client };
+    const limited = linkSignals([signal], { clock: this.#options.clock, ms: ANSWER_MS });
     try {
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
-      const reply = await this.#transport.ask({ method: 'PUT', path, headers, body }, limited);
+      const reply = await this.#transport.ask({ method: 'PUT', path, headers, body }, limited.signal);
       if (reply.status >= 200 && reply.status < 300) {
         await drain(reply);
         return undefined;
@@ -201,6 +211,8 @@ export class HttpNamespace implements Namespace {
       if (known.code !== 'unreachable' && known.code !== 'canceled') throw known;
       this.#lost(known);
       return RETRY_MS.first;
+    } finally {
+      limited.release();
     }
   }
 
@@ -249,8 +261,7 @@ export class HttpNamespace implements Namespace {
 
   async #probe(): Promise<void> {
     const { clock } = this.#options;
-    const abort = new AbortController();
-    const signal = AbortSignal.any([this.#ended.signal, abort.signal]);
+    const { signal, abort, release } = linkSignals([this.#ended.signal]);
     const asked = async (): Promise<void> => {
       const reply = await this.#transport.ask({ method: 'GET', path: '/1', headers: {} }, signal);
       if (reply.status !== 200) throw await refusalOf(reply);
@@ -267,7 +278,8 @@ export class HttpNamespace implements Namespace {
       await withDeadline(clock, PROBE_MS, `${this.name}: no answer`, asked());
     } finally {
       // Its answer is read, or not wanted any more.
-      abort.abort();
+      abort();
+      release();
     }
   }
 

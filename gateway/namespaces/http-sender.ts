@@ -8,7 +8,8 @@ import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Clock } from '@rdv/protocol/core/ports';
 import { LinkRefusal } from '@rdv/protocol/link/peer';
 import { isTemporary, jsonOf, refusalOf } from './http-answer.js';
-import type { HttpReply, HttpTransport } from './http-ask.js';
+import type { HttpTransport } from './http-ask.js';
+import { linkSignals } from './linked-signal.js';
 
 export interface HttpSenderOptions {
   readonly clock: Clock;
@@ -84,26 +85,40 @@ export class HttpSender {
   }
 
   /** Waits out what passes by itself, a few times: order is kept, and senders need not try again. */
-  async #ask(body: Uint8Array): Promise<HttpReply> {
-    const { transport, clock } = this.#options;
-    const headers = { 'content-type': 'application/cbor', accept: 'application/json' };
+  async #ask(body: Uint8Array): Promise<Readonly<Record<string, unknown>>> {
+    const { clock } = this.#options;
+    const dropped = this.#abort.signal;
     for (let tries = 1; ; tries++) {
-      const dropped = this.#abort.signal;
-      const signal = AbortSignal.any([dropped, AbortSignal.timeout(ANSWER_MS)]);
+      const wait = await this.#askOnce(body, dropped, tries === TRIES);
+      if (typeof wait !== 'number') return wait;
+      await delay(clock, Math.max(WAIT_MIN_MS, wait), dropped);
+    }
+  }
+
+  /** @returns the answer, or the milliseconds after which to ask again, unless it is the `last` time */
+  async #askOnce(
+    body: Uint8Array,
+    dropped: AbortSignal,
+    last: boolean,
+  ): Promise<Readonly<Record<string, unknown>> | number> {
+    const { transport, clock } = this.#options;
+    const { signal, release } = linkSignals([dropped], { clock, ms: ANSWER_MS });
+    try {
+      const headers = { 'content-type': 'application/cbor', accept: 'application/json' };
       const reply = await transport.ask({ method: 'POST', path: '/1/frames', headers, body }, signal);
-      if (reply.status === 200) return reply;
+      if (reply.status === 200) return await jsonOf(reply, ANSWER_MAX_BYTES);
       const refusal = await refusalOf(reply);
-      const { retryAfterMs } = refusal;
-      if (!isTemporary(reply) || tries === TRIES || retryAfterMs > WAIT_MAX_MS) throw refusal;
-      await delay(clock, Math.max(WAIT_MIN_MS, retryAfterMs), dropped);
+      if (last || !isTemporary(reply) || refusal.retryAfterMs > WAIT_MAX_MS) throw refusal;
+      return refusal.retryAfterMs;
+    } finally {
+      release();
     }
   }
 
   async #post(frames: readonly Outgoing[]): Promise<void> {
     const { onLost } = this.#options;
     try {
-      const reply = await this.#ask(encodeCbor(frames.map(({ queue, frame }) => [queue, frame])));
-      const { refused } = await jsonOf(reply, ANSWER_MAX_BYTES);
+      const { refused } = await this.#ask(encodeCbor(frames.map(({ queue, frame }) => [queue, frame])));
       const indexes = new Map<unknown, unknown>();
       for (const one of Array.isArray(refused) ? refused : []) {
         const { index, retryAfterMs } = (one ?? {}) as { readonly index?: unknown; readonly retryAfterMs?: unknown };
