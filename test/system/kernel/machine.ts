@@ -106,7 +106,9 @@ export class Machine {
       ...share('host', '/', ',readonly=on'),
       ...share('out', this.#folder, ''),
     ];
-    this.#qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Whoever kills the test kills the machine, too: util-linux sees to it.
+    const command = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args];
+    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#qemu.stdout!, this.#qemu.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#console = (this.#console + text).slice(-50_000);
