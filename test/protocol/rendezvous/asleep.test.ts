@@ -3,11 +3,11 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { openStoredConversation, storedConversations } from '@rdv/protocol/conversation/stored';
 import { fromUtf8, utf8 } from '@rdv/protocol/core/bytes';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
-import type { StoreWrite } from '@rdv/protocol/core/ports';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
 import type { PublishOptions } from '@rdv/protocol/rendezvous/publish';
 import { describe, expect, it } from 'vitest';
 import { Mailbox } from '../../support/mailbox.js';
+import { DyingStore } from './dying-store.js';
 import { acceptedBy, Rig } from './rig.js';
 
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
@@ -199,30 +199,6 @@ describe('a publisher that sleeps', () => {
   });
 });
 
-class Dying extends MemoryStore {
-  commits = 0;
-  dead = false;
-  readonly #at: number;
-  readonly #whole: boolean;
-  readonly #onDeath: () => void;
-
-  constructor(at: number, whole: boolean, onDeath: () => void) {
-    super();
-    this.#at = at;
-    this.#whole = whole;
-    this.#onDeath = onDeath;
-  }
-
-  override async commit(writes: readonly StoreWrite[]): Promise<void> {
-    if (this.dead) return new Promise(() => {});
-    if (this.commits++ !== this.#at) return super.commit(writes);
-    this.dead = true;
-    this.#onDeath();
-    if (this.#whole) await super.commit(writes);
-    return new Promise(() => {});
-  }
-}
-
 describe('a durable responder', () => {
   const steps = Array.from({ length: 4 }, (_, at) => [false, true].map((whole) => ({ at, whole }))).flat();
 
@@ -230,7 +206,7 @@ describe('a durable responder', () => {
     const rig = new Rig();
     const accepted = acceptedBy(await rig.publish({ lifecycle: 'single', durable: true }));
     const client = rig.client();
-    const store = new Dying(at, whole, () => void client.close());
+    const store = new DyingStore(at, whole, () => void client.close());
     const responding = rig.respond({ durable: durable(store) }, { namespaces: [client] });
     responding.then((conversation) => conversation.send(utf8('first'))).catch(() => {});
     await rig.clock.advance(20_000);

@@ -3,34 +3,10 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { openStoredConversation, storedConversations, storedHistory } from '@rdv/protocol/conversation/stored';
 import { fromUtf8, utf8 } from '@rdv/protocol/core/bytes';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
-import type { StoreWrite } from '@rdv/protocol/core/ports';
 import { expect, it } from 'vitest';
+import { DyingStore } from './dying-store.js';
 import { newSigner, patiently, tagOf } from './identity-rig.js';
 import { acceptedBy, Rig } from './rig.js';
-
-class Dying extends MemoryStore {
-  commits = 0;
-  dead = false;
-  readonly #at: number;
-  readonly #durable: boolean;
-  readonly #onDeath: () => void;
-
-  constructor(at: number, durable: boolean, onDeath: () => void) {
-    super();
-    this.#at = at;
-    this.#durable = durable;
-    this.#onDeath = onDeath;
-  }
-
-  override async commit(writes: readonly StoreWrite[]): Promise<void> {
-    if (this.dead) return new Promise(() => {});
-    if (this.commits++ !== this.#at) return super.commit(writes);
-    this.dead = true;
-    this.#onDeath();
-    if (this.#durable) await super.commit(writes);
-    return new Promise(() => {});
-  }
-}
 
 const steps = Array.from({ length: 7 }, (_, i) => [false, true].map((durable) => ({ at: i + 2, durable }))).flat();
 
@@ -40,7 +16,7 @@ it.each(steps)('killed at commit $at (durable: $durable), a single-shot keeps it
 }) => {
   const rig = new Rig();
   const client = rig.client();
-  const store = new Dying(at, durable, () => void client.close());
+  const store = new DyingStore(at, durable, () => void client.close());
   const options = { lifecycle: 'single', durable: true } as const;
   const publication = await rig.publish(options, { store, namespaces: [client] });
   const take = async (conversations: AsyncIterable<Conversation>, got: string[], all: Conversation[]) => {
