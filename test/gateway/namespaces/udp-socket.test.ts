@@ -10,9 +10,12 @@ import { respond } from '@rdv/protocol/rendezvous/respond';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { newRandomTag } from '@rdv/protocol/tag/tag';
 import { expect, it } from 'vitest';
+import { freePort } from '../../support/server-process.js';
 import { echo, expectEchoed, randomMessages } from '../../support/talk.js';
 
-const target = { port: 21_061, broadcast: true, group: UDP_GROUP, interfaces: ['lo'] };
+/** Others may run this at the same time. */
+const port = await freePort();
+const target = { port, broadcast: true, group: UDP_GROUP, interfaces: ['lo'] };
 const around = { clock: systemClock, random: systemRandom, log: silentLogger };
 
 it('three nodes of one host: two meet, the third hears that nothing is there', async () => {
@@ -34,7 +37,7 @@ it('says what to look at where there is no interface', async () => {
   const nowhere = await openUdpNamespace({ ...around, target: { ...target, interfaces: ['nope0'] } });
   try {
     expect(nowhere.state).toBe('down');
-    expect(nowhere.lastError?.message).toBe('udp://:21061 has no network interface that is up: see "ip address"');
+    expect(nowhere.lastError?.message).toBe(`udp://:${port} has no network interface that is up: see "ip address"`);
     await expect(nowhere.send(systemRandom(16), systemRandom(1))).rejects.toMatchObject({ code: 'unreachable' });
   } finally {
     await nowhere.close();

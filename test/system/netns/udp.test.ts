@@ -4,6 +4,7 @@ import { systemClock, systemRandom } from '@rdv/hardware/host/system';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
+import { freePort } from '../../support/server-process.js';
 import { Net } from './net.js';
 
 const around = { clock: systemClock, random: systemRandom, log: silentLogger };
@@ -11,7 +12,7 @@ const around = { clock: systemClock, random: systemRandom, log: silentLogger };
 namespaceContract(
   'udp, between sockets of one host',
   async () => {
-    const target = { port: 21_062, broadcast: true, group: undefined, interfaces: ['lo'] };
+    const target = { port: await freePort(), broadcast: true, group: undefined, interfaces: ['lo'] };
     const [a, b, c] = await Promise.all([1, 2, 3].map(() => openUdpNamespace({ ...around, target })));
     return {
       clients: [a!, b!, c!] as const,
