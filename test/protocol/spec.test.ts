@@ -1,6 +1,8 @@
 /** SPEC.md says what the code does: its diagrams are the tables, its numbers and UUIDs the constants. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { LINK_QUOTA } from '@rdv/gateway/bridge/meter';
+import { DATAGRAM_BYTES, ONE_DATAGRAM_FRAME_BYTES, PART_BYTES, PARTS_MAX } from '@rdv/gateway/namespaces/udp-codec';
+import { UDP_GROUP, UDP_PORT } from '@rdv/gateway/namespaces/udp-target';
 import * as c from '@rdv/protocol/core/constants';
 import { type Machine, toMermaid } from '@rdv/protocol/core/machine';
 import { LINK_RATE, PUBLICATION_RATE } from '@rdv/protocol/rendezvous/inbox';
@@ -49,6 +51,12 @@ describe('SPEC.md', () => {
   const list = (sizes: readonly number[]): string => `${sizes.slice(0, -1).join(', ')} or ${sizes.at(-1)}`;
   const grouped = (n: number): string => n.toLocaleString('en-US');
   it.each<[string, string]>([
+    ['§13', `at most ${DATAGRAM_BYTES} bytes: a header of ${DATAGRAM_BYTES - PART_BYTES} and one part`],
+    ['§13', `number of parts, 1 to ${PARTS_MAX}`],
+    ['§13', `filled with zeros to ${PART_BYTES} bytes`],
+    ['§13', `Port **${UDP_PORT}**`],
+    ['§13', `group **${UDP_GROUP}**`],
+    ['§13', `where it can choose: ${ONE_DATAGRAM_FRAME_BYTES} bytes`],
     ['§1', `scrypt, N = 2^${Math.log2(c.SCRYPT.N)}, r = ${c.SCRYPT.r}, p = ${c.SCRYPT.p}`],
     ['§2', `1 to ${c.TAG_MAX_BYTES} bytes of UTF-8`],
     ['§2', `realm: 0 to ${c.REALM_MAX_BYTES} bytes`],
