@@ -149,6 +149,45 @@ describe('queues', () => {
     expect(events.some((event) => event.record === toBase64Url(newer))).toBe(true);
   });
 
+  it('are streamed with ids that a browser takes the stream up again by', async () => {
+    const [one, two] = [bytes(16), bytes(16)];
+    const send = async (queue: Uint8Array, fill: number) =>
+      api.ask('POST', `/1/queues/${toBase64Url(queue)}`, { body: bytes(2, fill), headers: octets });
+    await send(one, 1);
+    await send(two, 2);
+    const path = `${service.url}/1/events?queue=${toBase64Url(one)}&queue=${toBase64Url(two)}&after=0`;
+    /** Until the frames that begin with `wanted` have come. @returns the first byte and the id of each */
+    const follow = async (wanted: number[], lastEventId?: string) => {
+      const headers = {
+        accept: 'text/event-stream',
+        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+      };
+      const reply = await fetch(path, { headers });
+      expect(reply.headers.get('content-type')).toBe('text/event-stream');
+      const frames: { fill: number; id: string }[] = [];
+      let text = '';
+      for await (const chunk of reply.body!) {
+        text += Buffer.from(chunk).toString();
+        const events = text.split('\n\n');
+        text = events.pop()!;
+        for (const event of events) {
+          const [, id = ''] = /^id: (\d+)$/m.exec(event) ?? [];
+          const [, frame] = /"frame":"([^"]+)"/.exec(event) ?? [];
+          if (frame) frames.push({ fill: Buffer.from(frame, 'base64url')[0]!, id });
+        }
+        if (wanted.every((fill) => frames.some((frame) => frame.fill === fill))) break;
+      }
+      return frames;
+    };
+    const first = await follow([1, 2]);
+    expect(first).toHaveLength(2);
+    await send(one, 3);
+    await send(two, 4);
+    expect(await follow([3, 4], first[1]!.id)).toHaveLength(2);
+    // A stream that broke before its second frame: that one comes, whatever its number is.
+    await follow([first[1]!.fill, 3, 4], first[0]!.id);
+  });
+
   it('are refused with a typed problem that says why', async () => {
     const queue = toBase64Url(bytes(16));
     const event = (body: unknown, headers: Record<string, string> = jsonType) =>
