@@ -195,7 +195,7 @@ class ServedLink {
     limited(() => this.#options.book.request(this.#caller, 0));
     this.#feed.add(queue);
     try {
-      const { after, resumed } = await this.#options.store.hold(this.#session, queue);
+      const { after, resumed } = await this.#options.store.hold(this.#session, queue, this.#caller.address);
       const from = resumed || !this.#fromKept ? after : 0;
       this.#saved.set(toHex(queue), from);
       // After the acknowledgement: who subscribes is told so before the first frame.

@@ -16,6 +16,7 @@ const LIMITS: StoreLimits = {
   maxFrameBytes: 1e9,
   maxSenderBytes: 1e9,
   maxHeld: 1000,
+  maxHeldPerAddress: 1000,
   heldSeconds: 100,
 };
 const NOW = 1_800_000_000;
@@ -180,7 +181,8 @@ export function serviceDatabaseContract(
 
     it('remembers where a session is in its queues', async () => {
       const [session, queue] = [bytes(16), bytes(16)];
-      const hold = (now = NOW, limits: Partial<StoreLimits> = {}) => one({ kind: 'hold', session, queue }, limits, now);
+      const hold = (now = NOW, limits: Partial<StoreLimits> = {}) =>
+        one({ kind: 'hold', session, queue, address: bytes(8, 1) }, limits, now);
       const begun = await hold();
       expect(begun).toMatchObject({ kind: 'hold', resumed: false });
       const [sent] = await run([append(queue, bytes(1))]);
@@ -193,10 +195,14 @@ export function serviceDatabaseContract(
       expect(await hold(NOW + 99)).toMatchObject({ resumed: true });
       await one({ kind: 'sweep' }, {}, NOW + 300);
       expect(await hold(NOW + 300)).toMatchObject({ resumed: false });
-      const other = { kind: 'hold', session: bytes(16), queue } as const;
+      const other = { kind: 'hold', session: bytes(16), queue, address: bytes(8, 1) } as const;
       expect(await one(other, { maxHeld: 1 })).toMatchObject({ why: 'full' });
+      expect(await one(other, { maxHeldPerAddress: 1 })).toMatchObject({ why: 'full' });
+      const elsewhere = { ...other, session: bytes(16), address: bytes(8, 2) };
+      expect(await one(elsewhere, { maxHeldPerAddress: 1 })).toMatchObject({ kind: 'hold' });
+      await one({ kind: 'release', session: elsewhere.session, queue });
       await one({ kind: 'release', session, queue });
-      expect(await one(other, { maxHeld: 1 })).toMatchObject({ kind: 'hold' });
+      expect(await one(other, { maxHeld: 1, maxHeldPerAddress: 1 })).toMatchObject({ kind: 'hold' });
     });
   });
 }

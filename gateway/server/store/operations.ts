@@ -45,7 +45,7 @@ export type Operation =
   /** The number of the last frame or record. */
   | { readonly kind: 'position' }
   /** Begins to hold a queue, or goes on where the session was. */
-  | { readonly kind: 'hold'; readonly session: Uint8Array; readonly queue: Uint8Array }
+  | { readonly kind: 'hold'; readonly session: Uint8Array; readonly queue: Uint8Array; readonly address: Uint8Array }
   | { readonly kind: 'release'; readonly session: Uint8Array; readonly queue: Uint8Array }
   | {
       readonly kind: 'taken';
@@ -144,7 +144,7 @@ class BatchRun {
       case 'position':
         return Promise.resolve({ kind: 'position', n: this.#n });
       case 'hold':
-        return this.#hold(operation.session, operation.queue);
+        return this.#hold(operation.session, operation.queue, operation.address);
       case 'release':
         return this.#release(operation.session, operation.queue);
       case 'taken':
@@ -251,7 +251,7 @@ class BatchRun {
     };
   }
 
-  async #hold(session: Uint8Array, queue: Uint8Array): Promise<Result> {
+  async #hold(session: Uint8Array, queue: Uint8Array, address: Uint8Array): Promise<Result> {
     const { now, limits } = this.#batch;
     const [known] = await this.#sql.all('UPDATE held SET seen = ? WHERE session = ? AND queue = ? RETURNING after', [
       now,
@@ -259,24 +259,37 @@ class BatchRun {
       queue,
     ]);
     if (known) return { kind: 'hold', after: numberOf(known['after']), resumed: true };
-    if (this.#held >= limits.maxHeld) return { kind: 'refused', code: 'quota', why: 'full' };
+    const full: Result = { kind: 'refused', code: 'quota', why: 'full' };
+    if (this.#held >= limits.maxHeld) return full;
+    const [holder] = await this.#sql.all(
+      `INSERT INTO holder (address, places) VALUES (?, 1)
+        ON CONFLICT (address) DO UPDATE SET places = holder.places + 1 RETURNING places`,
+      [address],
+    );
+    if (numberOf(holder?.['places']) > limits.maxHeldPerAddress) {
+      await this.#leavePlace(address);
+      return full;
+    }
     this.#held++;
-    await this.#sql.all('INSERT INTO held (session, queue, after, seen) VALUES (?, ?, ?, ?)', [
-      session,
-      queue,
-      this.#n,
-      now,
+    await this.#sql.all('INSERT INTO held (session, queue, after, seen, address) VALUES (?, ?, ?, ?, ?)', [
+      ...[session, queue, this.#n, now, address],
     ]);
     return { kind: 'hold', after: this.#n, resumed: false };
   }
 
   async #release(session: Uint8Array, queue: Uint8Array): Promise<Result> {
-    const gone = await this.#sql.all('DELETE FROM held WHERE session = ? AND queue = ? RETURNING after', [
+    const gone = await this.#sql.all('DELETE FROM held WHERE session = ? AND queue = ? RETURNING address', [
       session,
       queue,
     ]);
+    for (const row of gone) await this.#leavePlace(bytesOf(row['address']));
     this.#held -= gone.length;
     return { kind: 'done' };
+  }
+
+  async #leavePlace(address: Uint8Array): Promise<void> {
+    await this.#sql.all('UPDATE holder SET places = places - 1 WHERE address = ?', [address]);
+    await this.#sql.all('DELETE FROM holder WHERE address = ? AND places <= 0', [address]);
   }
 
   async #taken(

@@ -13,6 +13,7 @@ export interface StoreLimits {
   readonly maxSenderBytes: number;
   /** Places in queues remembered for clients that are away. */
   readonly maxHeld: number;
+  readonly maxHeldPerAddress: number;
   /** How long, in seconds. */
   readonly heldSeconds: number;
 }

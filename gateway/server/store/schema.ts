@@ -33,7 +33,9 @@ export function schema({ bytes, integer, table }: Dialect): readonly string[] {
     `CREATE TABLE sender (sender ${bytes} PRIMARY KEY NOT NULL, bytes ${integer} NOT NULL)${table}`,
     // Where a client of the WebSocket link stands in a queue that it holds.
     `CREATE TABLE held (session ${bytes} NOT NULL, queue ${bytes} NOT NULL, after ${integer} NOT NULL,
-      seen ${integer} NOT NULL, PRIMARY KEY (session, queue))${table}`,
+      seen ${integer} NOT NULL, address ${bytes} NOT NULL, PRIMARY KEY (session, queue))${table}`,
     'CREATE INDEX held_seen ON held (seen)',
+    // How many places each address has.
+    `CREATE TABLE holder (address ${bytes} PRIMARY KEY NOT NULL, places ${integer} NOT NULL)${table}`,
   ];
 }

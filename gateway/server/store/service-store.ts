@@ -20,6 +20,7 @@ export const DEFAULT_LIMITS: StoreLimits = {
   maxFrameBytes: 1024 ** 3,
   maxSenderBytes: 64 * 1024 ** 2,
   maxHeld: 1_000_000,
+  maxHeldPerAddress: 100_000,
   heldSeconds: 86_400,
 };
 
@@ -119,8 +120,12 @@ export class ServiceStore {
   }
 
   /** From where `session` goes on in `queue`, from now on remembered. @throws RdvError `quota` */
-  async hold(session: Uint8Array, queue: Uint8Array): Promise<{ readonly after: number; readonly resumed: boolean }> {
-    const result = await this.#ask({ kind: 'hold', session, queue });
+  async hold(
+    session: Uint8Array,
+    queue: Uint8Array,
+    address: Uint8Array,
+  ): Promise<{ readonly after: number; readonly resumed: boolean }> {
+    const result = await this.#ask({ kind: 'hold', session, queue, address });
     if (result.kind === 'refused') throw new PutRefused(result.why);
     return expected(result, 'hold');
   }

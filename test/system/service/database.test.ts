@@ -27,7 +27,14 @@ it('is one process’s, and keeps its salt and its numbers', async () => {
   const { path, remove } = scratch();
   const first = await openSqliteService({ path });
   await expect(openSqliteService({ path })).rejects.toMatchObject({ code: 'busy' });
-  const limits = { maxRecords: 1, maxFrameBytes: 1e6, maxSenderBytes: 1e6, maxHeld: 1, heldSeconds: 1 };
+  const limits = {
+    maxRecords: 1,
+    maxFrameBytes: 1e6,
+    maxSenderBytes: 1e6,
+    maxHeld: 1,
+    maxHeldPerAddress: 1,
+    heldSeconds: 1,
+  };
   const append = { kind: 'append', queue: bytes(16), frame: bytes(1), sender: bytes(8), expires: 9 } as const;
   const before = await first.run({ operations: [append, { kind: 'position' }], now: 1, limits });
   await first.close();
