@@ -41,6 +41,9 @@ const FILTER = Buffer.from('14000000ffffffffffffffff00000000', 'hex');
 const ADDRESS_MS = 1000;
 /** How often the kernel is asked whether the adapter is still there. */
 const LOOK_MS = 500;
+/** How long the kernel may take to set an adapter up, and how often it is tried. */
+const SETTLING_MS = 5000;
+const SETTLING_LOOK_MS = 100;
 /** Write errors after which there is no adapter any more. */
 const GONE: readonly string[] = ['ENODEV', 'ENETDOWN', 'EPIPE', 'EBADFD', 'ENXIO', 'EIO'];
 
@@ -71,6 +74,25 @@ export function openNative(index: number, load: () => NativeSocketClass = loadNa
     if (!(error instanceof NativeError) || error.errno !== 'EBUSY') throw error;
   }
   return { transport: started(bound(load, 'raw', index, name), made(load), index), channel: 'raw' };
+}
+
+/**
+ * `openNative`, once the kernel has set the adapter up: at boot, and after it was plugged in, it is in use and yet down.
+ * @throws RdvError `adapter`
+ */
+export async function openNativeSoon(
+  index: number,
+  load: () => NativeSocketClass = loadNativeSocket,
+): Promise<NativeTransport> {
+  for (let waitedMs = 0; ; waitedMs += SETTLING_LOOK_MS) {
+    try {
+      return openNative(index, load);
+    } catch (error) {
+      const settling = error instanceof NativeError && error.errno === 'ENETDOWN';
+      if (!settling || waitedMs >= SETTLING_MS) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, SETTLING_LOOK_MS));
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** From an adapter's name to its transport. Each kind's vendor package is loaded only when such an adapter is opened. */
 import { type AdapterName, parseAdapterName } from './adapter-name.js';
-import { type NativeTransport, openNative, openNativeByAddress } from './native-socket.js';
+import { type NativeTransport, openNativeByAddress, openNativeSoon } from './native-socket.js';
 import { openSerialTransport } from './serial-port.js';
 import { openSocketTransport } from './socket-transport.js';
 import type { HciTransport } from './transport.js';
@@ -24,7 +24,7 @@ export async function openTransport(name: string | AdapterName): Promise<OpenedA
   const wanted = typeof name === 'string' ? parseAdapterName(name) : name;
   switch (wanted.kind) {
     case 'index':
-      return openNative(wanted.index);
+      return openNativeSoon(wanted.index);
     case 'address':
       return openNativeByAddress(wanted.address);
     case 'serial':

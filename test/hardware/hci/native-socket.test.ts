@@ -1,5 +1,11 @@
 import { EventEmitter } from 'node:events';
-import { loadNativeSocket, type NativeSocket, openNative, openNativeByAddress } from '@rdv/hardware/hci/native-socket';
+import {
+  loadNativeSocket,
+  type NativeSocket,
+  openNative,
+  openNativeByAddress,
+  openNativeSoon,
+} from '@rdv/hardware/hci/native-socket';
 import { commandComplete, Opcode } from '@rdv/hardware/hci/packets';
 import { RdvError } from '@rdv/protocol/core/errors';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -69,6 +75,27 @@ describe('native adapters', () => {
     expect(openNative(0, load).channel).toBe('user');
     kernel.busy.add(0);
     expect(openNative(0, load).channel).toBe('raw');
+  });
+
+  it('waits for an adapter that the kernel is still setting up, and not for ever', async () => {
+    vi.useFakeTimers();
+    try {
+      kernel.busy.add(0);
+      kernel.down.add(0);
+      const opened = openNativeSoon(0, load);
+      await vi.advanceTimersByTimeAsync(1000);
+      kernel.busy.clear();
+      kernel.down.clear();
+      await vi.advanceTimersByTimeAsync(200);
+      expect((await opened).channel).toBe('user');
+      kernel.busy.add(1);
+      kernel.down.add(1);
+      const refused = expect(openNativeSoon(1, load)).rejects.toMatchObject({ code: 'adapter' });
+      await vi.advanceTimersByTimeAsync(10_000);
+      await refused;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('finds an adapter by its address', async () => {

@@ -14,13 +14,28 @@ import type { Controller } from '@rdv/hardware/air/controller';
 import { type AirServer, listenAir } from '@rdv/hardware/air/server';
 import { systemClock } from '@rdv/hardware/host/system';
 import { unpacked } from '../../support/debian-packages.js';
-import { compile, makeImage } from './image.js';
+import { compile, type Image, makeImage } from './image.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const ROOT: string = join(here, '..', '..', '..');
 /** For an emulated processor on a busy machine. */
 const BOOT_MS = 120_000;
 const COMMAND_MS = 120_000;
+
+let made: { readonly image: Image; readonly relay: Uint8Array } | undefined;
+
+/** What every machine needs. Made once, before the first: it takes seconds in which no air answers a kernel. */
+function parts(): NonNullable<typeof made> {
+  if (made) return made;
+  const folder = mkdtempSync(join(tmpdir(), 'rdv-kernel-'));
+  try {
+    const relay = readFileSync(compile(join(here, 'guest', 'relay.c'), join(folder, 'relay')));
+    made = { image: makeImage(join(here, 'guest', 'init.sh')), relay };
+    return made;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 /** The kernel ended by itself: its known faults are tried once more (see `verdicts.ts`). */
 export class KernelPanic extends Error {}
@@ -68,8 +83,8 @@ export class Machine {
 
   async #start(): Promise<void> {
     const file = (name: string): string => join(this.#folder, name);
-    const image = makeImage(join(here, 'guest', 'init.sh'));
-    compile(join(here, 'guest', 'relay.c'), file('relay'));
+    const { image, relay } = parts();
+    writeFileSync(file('relay'), relay, { mode: 0o755 });
     copyFileSync(join(here, 'guest', 'agent.sh'), file('agent.sh'));
     writeFileSync(file('prepare.sh'), this.#preparation());
     const sockets: string[] = [];
