@@ -36,6 +36,8 @@ export class PostgresServer {
 
   async start(): Promise<void> {
     const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=50'];
+    // In its directory, which goes with it: what is killed clears nothing away.
+    settings.push('-c', 'dynamic_shared_memory_type=mmap');
     const [command, ...args] = asOwner(
       ...['postgres', '-D', join(this.#directory, 'data'), '-p', String(this.#port), '-k', this.#directory],
       ...settings,
