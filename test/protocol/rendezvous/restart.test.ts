@@ -1,63 +1,32 @@
 import { utf8 } from '@rdv/protocol/core/bytes';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
-import type { Store, StoreWrite } from '@rdv/protocol/core/ports';
 import { LossyNamespace } from '@rdv/protocol/namespace/lossy';
 import type { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
 import { storedPublications } from '@rdv/protocol/rendezvous/publication-store';
 import { describe, expect, it } from 'vitest';
+import { DyingStore } from './dying-store.js';
 import { acceptedBy, Rig } from './rig.js';
-
-/** A machine that stops dead at its nth commit: just before it is durable, or just after. */
-class CrashStore implements Store {
-  readonly inner = new MemoryStore();
-  commits = 0;
-  crashed = false;
-  readonly #at: number;
-  readonly #durable: boolean;
-  readonly #onCrash: () => void;
-
-  constructor(at: number, durable: boolean, onCrash: () => void) {
-    this.#at = at;
-    this.#durable = durable;
-    this.#onCrash = onCrash;
-  }
-  get(key: string) {
-    return this.inner.get(key);
-  }
-  list(prefix: string) {
-    return this.inner.list(prefix);
-  }
-  async commit(writes: readonly StoreWrite[]): Promise<void> {
-    if (this.crashed) return new Promise(() => {});
-    if (this.commits++ !== this.#at) return this.inner.commit(writes);
-    this.crashed = true;
-    this.#onCrash();
-    if (this.#durable) await this.inner.commit(writes);
-    return new Promise(() => {});
-  }
-  async close(): Promise<void> {}
-}
 
 describe('a publisher that crashes', () => {
   const steps = Array.from({ length: 5 }, (_, at) => [false, true].map((durable) => ({ at, durable }))).flat();
   it.each(steps)('at commit $at, durable: $durable, has one winner who learns it', async ({ at, durable }) => {
     const rig = new Rig();
     const client: MemoryNamespace = rig.client();
-    const store = new CrashStore(at, durable, () => void client.close());
+    const store = new DyingStore(at, durable, () => void client.close());
     void rig.publish({ lifecycle: 'single' }, { store, namespaces: [client] }).catch(() => {});
     await rig.clock.advance(100);
     const first = rig.respond();
     await rig.clock.advance(2000);
-    const [handle] = storedPublications(store.inner);
+    const [handle] = storedPublications(store);
     const again = await rig.publish(
       { lifecycle: 'single', ...(handle !== undefined && { handle }) },
-      { store: new MemoryStore(store.inner.snapshot()) },
+      { store: new MemoryStore(store.snapshot()) },
     );
     const accepted = acceptedBy(again);
     // The third and later commits belong to a conversation that was already open: it was ephemeral, and is over.
     const conversation = await rig.settle(first);
-    if (store.crashed && store.commits <= 3) {
+    if (store.dead && store.commits <= 3) {
       await rig.settle(conversation.send(utf8('still me')));
       expect(accepted).toHaveLength(1);
     }
