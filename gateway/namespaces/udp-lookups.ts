@@ -16,8 +16,8 @@ const SWEEP_MS = 15_000;
 const OPEN_MAX = 1024;
 const OPEN_PER_HOST = 64;
 /** Each costs an HMAC for every record that is answered by key. */
-const HOST_RATE: Rate = { burst: 60, perSecond: 20 };
-const ALL_RATE: Rate = { burst: 400, perSecond: 200 };
+const HOST_RATE: Rate = { burst: 200, perSecond: 40 };
+const ALL_RATE: Rate = { burst: 600, perSecond: 200 };
 const HOSTS_MAX = 256;
 
 export interface OpenLookup {
