@@ -3,6 +3,7 @@
  * process. It sees the host's files read-only; commands go in and come out over a port of their own.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -238,7 +239,12 @@ export class Machine {
   }
 
   async close(): Promise<void> {
-    this.#qemu?.kill('SIGKILL');
+    const qemu = this.#qemu;
+    if (qemu?.pid !== undefined && qemu.exitCode === null && qemu.signalCode === null) {
+      const gone = once(qemu, 'exit');
+      qemu.kill('SIGKILL');
+      await gone;
+    }
     this.#agent?.destroy();
     this.#listener.close();
     await Promise.all(this.#servers.map((server) => server.close()));
