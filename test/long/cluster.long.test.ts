@@ -32,7 +32,12 @@ it.skipIf(!there)(
           await cluster.ready();
         }
       })();
-      const outcome = await meetings(tag, guests, heard, { count: 1000, atOnce: 8, messages: 10 });
+      const outcome = await meetings(tag, guests, heard, {
+        count: 1000,
+        atOnce: 8,
+        messages: 10,
+        enough: () => kills > 5,
+      });
       over = true;
       await killing;
       const { opened, medianMs, slowestMs, wrong } = outcome;
@@ -40,7 +45,7 @@ it.skipIf(!there)(
         `${opened} conversations, ${kills} kills: median ${medianMs.toFixed(0)} ms, slowest ${slowestMs.toFixed(0)} ms`,
       );
       expect(wrong).toEqual([]);
-      expect(opened).toBe(1000);
+      expect(opened).toBeGreaterThanOrEqual(1000);
       expect(kills).toBeGreaterThan(5);
       await publication.close();
       await Promise.all([namespace, ...guests].map((each) => each.close()));

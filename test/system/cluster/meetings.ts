@@ -34,12 +34,20 @@ export function echoAll(publication: Publication): Map<string, string[]> {
   return heard;
 }
 
-/** `count` conversations, `atOnce` at a time, of `messages` each. @param namespaces taken in turn */
+export interface MeetingOptions {
+  readonly count: number;
+  readonly atOnce: number;
+  readonly messages: number;
+  /** Beyond `count` it goes on until this holds: what is to happen meanwhile has happened. */
+  readonly enough: () => boolean;
+}
+
+/** `count` conversations and more, `atOnce` at a time, of `messages` each. @param namespaces taken in turn */
 export async function meetings(
   tag: TagSecret,
   namespaces: readonly Namespace[],
   heard: ReadonlyMap<string, readonly string[]>,
-  { count, atOnce, messages }: { readonly count: number; readonly atOnce: number; readonly messages: number },
+  { count, atOnce, messages, enough }: MeetingOptions,
 ): Promise<Outcome> {
   const times: number[] = [];
   const wrong: string[] = [];
@@ -61,7 +69,7 @@ export async function meetings(
       wrong.push(`${index} was heard as ${heard.get(String(index))}`);
   };
   const worker = async (): Promise<void> => {
-    while (next < count) await one(next++);
+    while (next < count || !enough()) await one(next++);
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   times.sort((a, b) => a - b);

@@ -62,20 +62,21 @@ it.each([1, 0] as const)('50 conversations across them while number %i is killed
   const publication = await publishOn(tag, await open(0), { maxWaiting: 64 });
   const heard = echoAll(publication);
   const guest = await open(1);
-  const meeting = meetings(tag, [guest], heard, { count: 50, atOnce: 5, messages: 120 });
+  let over = false;
+  const meeting = meetings(tag, [guest], heard, { count: 50, atOnce: 5, messages: 120, enough: () => over });
   for (let kill = 0; kill < 2; kill++) {
     const before = heard.size;
     await until(() => heard.size >= before + 6, 60_000);
     await servers[victim]!.kill();
-    expect(heard.size).toBeLessThan(50);
     // With the other half gone, both are on the one that is left.
     await until(() => heard.size >= before + 12, 60_000);
     await start(victim);
   }
+  over = true;
   const { opened, slowestMs, medianMs, wrong } = await meeting;
   console.log(`bridged: ${opened} conversations, median ${medianMs.toFixed(0)} ms, slowest ${slowestMs.toFixed(0)} ms`);
   expect(wrong).toEqual([]);
-  expect(opened).toBe(50);
+  expect(opened).toBeGreaterThanOrEqual(50);
   expect(slowestMs).toBeLessThan(20_000);
   await publication.unpublish();
   await publication.close();

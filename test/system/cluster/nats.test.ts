@@ -28,7 +28,8 @@ it('50 conversations while two nodes are killed: nothing lost, nothing doubled, 
   const publication = await publishOn(tag, await open(0), { maxWaiting: 64 });
   const heard = echoAll(publication);
   const guests = await Promise.all([0, 1, 2].map(open));
-  const meeting = meetings(tag, guests, heard, { count: 50, atOnce: 5, messages: 20 });
+  let over = false;
+  const meeting = meetings(tag, guests, heard, { count: 50, atOnce: 5, messages: 20, enough: () => over });
   for (const victim of [0, 1]) {
     const before = heard.size;
     await until(() => heard.size >= before + 6, 60_000);
@@ -37,10 +38,11 @@ it('50 conversations while two nodes are killed: nothing lost, nothing doubled, 
     await cluster.start(victim);
     await cluster.ready();
   }
+  over = true;
   const { opened, slowestMs, medianMs, wrong } = await meeting;
   console.log(`cluster: ${opened} conversations, median ${medianMs.toFixed(0)} ms, slowest ${slowestMs.toFixed(0)} ms`);
   expect(wrong).toEqual([]);
-  expect(opened).toBe(50);
+  expect(opened).toBeGreaterThanOrEqual(50);
   // JetStream takes up to 9 s to elect a leader, and as long again to answer the first connection.
   expect(slowestMs).toBeLessThan(30_000);
   await publication.unpublish();
