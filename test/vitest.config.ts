@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 const shared = {
   root: import.meta.dirname,
   exclude: ['system/**', '**/*.long.test.ts', '**/node_modules/**'],
-  testTimeout: 20_000,
-  hookTimeout: 20_000,
+  // The slowest take 5 s alone. Beside others, on a machine a third as fast, they may take ten times as long.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
   pool: 'forks' as const,
   // The packages run as built, loaded by Node itself as in production; that saves a tenth of the time, too.
   server: { deps: { external: [/\/dist\//] } },

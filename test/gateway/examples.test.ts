@@ -7,12 +7,12 @@ import { describe, expect, it } from 'vitest';
 
 const example = (name: string): string => fileURLToPath(new URL(`../../gateway/examples/${name}`, import.meta.url));
 const meet = async (...more: string[]): Promise<string> => {
-  const { stdout } = await promisify(execFile)(process.execPath, [example('meet.mjs'), ...more], { timeout: 30_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, [example('meet.mjs'), ...more], { timeout: 120_000 });
   return stdout;
 };
 const MET = 'asked: When are you open?\ntold: Open 8 to 20.\nover: finished\n';
 
-describe('the examples', { timeout: 60_000 }, () => {
+describe('the examples', { timeout: 120_000 }, () => {
   it('meet in memory', async () => {
     expect(await meet()).toBe(MET);
   });

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { roam } from './roam-rig.js';
 
 it('300 numbered messages each way while GATT and MQTT are cut and restored at random', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { cuts } = await roam(300, 1);
   expect(Math.min(cuts.air, cuts.broker)).toBeGreaterThan(0);

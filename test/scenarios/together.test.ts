@@ -5,6 +5,7 @@ import type { Namespace } from '@rdv/protocol/namespace/port';
 import { publish } from '@rdv/protocol/rendezvous/publish';
 import type { TagSecret } from '@rdv/protocol/tag/derived';
 import { afterEach, describe, expect, it } from 'vitest';
+import { ownMs } from '../support/starved.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { newTag, Stage } from './stage.js';
 
@@ -28,7 +29,7 @@ describe('started in the same moment', () => {
     for (let round = 0; round < 50; round++) {
       const tag = await newTag();
       const opened: Namespace[] = [];
-      const started = performance.now();
+      const started = ownMs();
       const publishing = async (): Promise<void> => {
         opened.push(await connect());
         await publishOn(tag, opened.at(-1)!);
@@ -38,7 +39,7 @@ describe('started in the same moment', () => {
         await stage.respond(tag, [opened.at(-1)!]);
       };
       await Promise.all(first === 'publisher' ? [publishing(), responding()] : [responding(), publishing()]);
-      slowest = Math.max(slowest, performance.now() - started);
+      slowest = Math.max(slowest, ownMs() - started);
       await Promise.all(opened.map((namespace) => namespace.close()));
     }
     expect(slowest).toBeLessThan(1000);
@@ -68,8 +69,11 @@ describe('round trips to the broker', () => {
 
   const RTT_MS = 80;
 
-  /** The quickest of several openings, in round trips of the responder's: what is left is no waiting of ours. */
-  async function roundTrips(warm: boolean): Promise<number> {
+  /**
+   * The quickest of several openings, in round trips of the responder's: what is left is no waiting of ours. No more
+   * of them than until one took fewer than `most`.
+   */
+  async function roundTrips(warm: boolean, most: number): Promise<number> {
     stage = Stage.real();
     const tag = await newTag();
     const broker = await stage.openBroker();
@@ -78,26 +82,26 @@ describe('round trips to the broker', () => {
     const near = await stage.mqtt();
     await publish(tag, {}, { ...stage.around, store: new MemoryStore(), namespaces: [near] });
     const target = { protocol: 'mqtt', host: '127.0.0.1', port: proxy.port, version: 4 } as const;
-    const times: number[] = [];
-    for (let i = 0; i < 5; i++) {
-      let started = performance.now();
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 12 && best >= most; i++) {
+      let started = ownMs();
       const namespace = await openMqttNamespace({ ...stage.around, target });
       stage.undo(() => namespace.close());
       if (warm) {
         await namespace.firstAttempt;
-        started = performance.now();
+        started = ownMs();
       }
       await stage.respond(tag, [namespace]);
-      times.push(performance.now() - started);
+      best = Math.min(best, (ownMs() - started) / RTT_MS);
     }
-    return Math.min(...times) / RTT_MS;
+    return best;
   }
 
   it('are two when connected', async () => {
-    expect(await roundTrips(true)).toBeLessThan(2.4);
+    expect(await roundTrips(true, 2.4)).toBeLessThan(2.4);
   });
 
   it('are three when not', async () => {
-    expect(await roundTrips(false)).toBeLessThan(3.4);
+    expect(await roundTrips(false, 3.4)).toBeLessThan(3.4);
   });
 });

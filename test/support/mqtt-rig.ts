@@ -20,7 +20,7 @@ export async function openUp(target: MqttTarget, options: { store?: Store } = {}
 }
 
 /** Resolves when `done()` holds. */
-export async function until(done: () => boolean, limitMs = 10_000): Promise<void> {
+export async function until(done: () => boolean, limitMs = 30_000): Promise<void> {
   await vi.waitFor(() => expect(done()).toBe(true), { timeout: limitMs, interval: 2 });
 }
 

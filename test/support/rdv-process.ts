@@ -20,7 +20,7 @@ export class RdvProcess {
     }
   }
 
-  async until(event: string, limitMs = 15_000): Promise<void> {
+  async until(event: string, limitMs = 50_000): Promise<void> {
     await vi.waitFor(() => expect(this.events).toContain(event), { timeout: limitMs, interval: 5 });
   }
 

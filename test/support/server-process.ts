@@ -2,15 +2,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { expect, vi } from 'vitest';
 
-/** A TCP port of 127.0.0.1 that is free at the moment. */
+const START_MS = 50_000;
+
+/** Processes that run side by side begin far from each other. */
+let lastPort = 10_000 + ((process.pid * 61) % 20_000);
+
+/**
+ * A TCP port of 127.0.0.1 where nobody listens. Below 32768: what lies above, the kernel gives to whoever asks for any
+ * port, perhaps before the server that this one is for has begun, or while it is down; and who then tries to connect
+ * there may even be connected to himself.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = lastPort++;
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Whether somebody listens on `port` of 127.0.0.1. */
@@ -49,12 +62,15 @@ export class ServerProcess {
     });
     let up = false;
     const over = (): boolean => failed !== undefined || child.exitCode !== null || child.signalCode !== null;
-    void (async () => {
-      while (!up && !over()) up = await answers(port);
-    })();
-    await vi.waitFor(() => expect(up || over()).toBe(true), { timeout: 15_000, interval: 5 });
-    if (!up) throw new Error(`${command} did not start: ${failed ?? server.#output}`);
-    return server;
+    const end = performance.now() + START_MS;
+    while (!up && !over() && performance.now() < end) {
+      up = await answers(port);
+      if (!up) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    if (up) return server;
+    const why = `${failed ?? ''} ${over() ? 'it ended' : `nobody answers on ${port}`}: ${server.#output}`;
+    if (failed === undefined) await server.kill();
+    throw new Error(`${command} did not start: ${why}`);
   }
 
   /** The last 20,000 characters that it wrote. */

@@ -129,7 +129,7 @@ describe('bad input in this process', () => {
   });
 });
 
-describe.concurrent('bad input', { timeout: 60_000 }, () => {
+describe.concurrent('bad input', { timeout: 120_000 }, () => {
   it.each(CASES.filter(([line]) => PATIENT.test(line)))('rdv %s', async (line, code, text) => {
     check(line, code, text, await bench.run(fill(line)));
   });

@@ -41,7 +41,7 @@ const scene = (play: (scene: Scene) => Promise<void>) => async (): Promise<void>
   }
 };
 
-describe('publish and respond', { timeout: 60_000 }, () => {
+describe('publish and respond', { timeout: 120_000 }, () => {
   it(
     'carry exact bytes both ways as pipes, and end with 0',
     scene(async ({ bench, publishing, responding }) => {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { Bench } from './rdv-process.js';
 
-it('shows the main job and ends with 0 because every step happened', { timeout: 90_000 }, async () => {
+it('shows the main job and ends with 0 because every step happened', { timeout: 120_000 }, async () => {
   const bench = new Bench();
   try {
     const demo = await bench.run(['demo', '--json', '--pace', '0']);

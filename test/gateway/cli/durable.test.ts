@@ -21,7 +21,7 @@ const keys = () =>
   });
 
 it('goes on after Ctrl-C here and SIGKILL there, knows who the other end is, and shows what was said', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const [tag, kiosk, visitor] = [freshTag(), keys(), keys()];
   const config = {
@@ -113,7 +113,7 @@ it('goes on after Ctrl-C here and SIGKILL there, knows who the other end is, and
 });
 
 it('works through a running node, which keeps the conversation when the command is killed', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const tag = freshTag();
   const here = ['--state', bench.path('both')];

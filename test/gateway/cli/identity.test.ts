@@ -39,7 +39,7 @@ const responder = (tag: string, ...more: string[]) =>
 
 const opened = (rdv: Rdv) => rdv.events.find(({ event }) => event === 'open');
 
-describe('identities by the command', { timeout: 60_000 }, () => {
+describe('identities by the command', { timeout: 120_000 }, () => {
   it('a tag that is a key: its holder is known before anything is said, and again when asked', async () => {
     const keys = newKeys('ed25519');
     const identity = { level: 'key', expected: true, kind: 'ed25519', fingerprint: fingerprint(keys) };

@@ -41,7 +41,7 @@ async function service(path: string): Promise<() => void> {
   return () => server.close();
 }
 
-describe('a node', { timeout: 60_000 }, () => {
+describe('a node', { timeout: 120_000 }, () => {
   const tags = { reply: freshTag(), exec: freshTag(), socket: freshTag(), once: freshTag() };
   const state = bench.path('node');
   const here = ['--state', state];

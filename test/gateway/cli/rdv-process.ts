@@ -9,6 +9,9 @@ import { formatTag, newRandomTag } from '@rdv/protocol/tag/tag';
 
 export const RDV: string = fileURLToPath(new URL('../../../gateway/bin/rdv.js', import.meta.url));
 
+/** Longer than any of them takes on a busy machine, and shorter than the tests, which could not say what was missing. */
+const PATIENCE_MS = 100_000;
+
 /** A tag that costs no stretching. */
 export function freshTag(): string {
   return formatTag(newRandomTag(systemRandom));
@@ -56,17 +59,38 @@ export class Rdv {
     return this.#err;
   }
 
-  /** Once standard output or error matches. */
+  /** Once standard output or error matches. @throws Error with both, when it ends or goes on for long without */
   async says(what: RegExp): Promise<string> {
-    for (;;) {
-      const text = `${this.out}\n${this.#err}`;
-      const match = what.exec(text);
-      if (match) return match[1] ?? match[0];
-      if (this.#over) throw new Error(`rdv ended without ${what}:\n${text}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#wake();
+    }, PATIENCE_MS);
+    try {
+      for (;;) {
+        const match = what.exec(this.#text);
+        if (match) return match[1] ?? match[0];
+        if (this.#over || late) throw new Error(`rdv ${late ? 'goes on' : 'ended'} without ${what}:\n${this.#text}`);
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  get #text(): string {
+    return `${this.out}\n${this.#err}`;
+  }
+
+  /** @throws Error with what it wrote, when it does not end */
+  async ends(): Promise<number> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`rdv does not end:\n${this.#text}`)), PATIENCE_MS);
+    });
+    return Promise.race([this.exited, late]).finally(() => clearTimeout(timer));
   }
 
   /** The values it printed on standard output with --json. */
@@ -104,7 +128,7 @@ export class Bench {
   /** Runs to its end. */
   async run(args: readonly string[], input: Uint8Array | string = ''): Promise<Rdv & { readonly code: number }> {
     const rdv = this.start(args, { input });
-    return Object.assign(rdv, { code: await rdv.exited });
+    return Object.assign(rdv, { code: await rdv.ends() });
   }
 
   path(name: string): string {

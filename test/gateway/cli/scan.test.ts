@@ -12,7 +12,7 @@ import { expect, it } from 'vitest';
 import { HciHost } from '../../hardware/air/hci-host.js';
 import { Bench, freshTag } from './rdv-process.js';
 
-it('recognises it by the offset in the link, and not without', { timeout: 30_000 }, async () => {
+it('recognises it by the offset in the link, and not without', { timeout: 120_000 }, async () => {
   const bench = new Bench();
   const air = new Air({ clock: systemClock });
   const server = await listenAir(air, { path: bench.path('air.sock') });

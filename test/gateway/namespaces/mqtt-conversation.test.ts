@@ -23,7 +23,7 @@ it('carries 1,000 messages of 0 B to 64 KiB each way, and one of 16 MiB', async 
   ]);
   await Promise.all([publisher.close(), responder.close()]);
   await Promise.all([one.close(), two.close()]);
-}, 60_000);
+}, 120_000);
 
 it('loses and doubles nothing when the connections of both ends break again and again', async () => {
   const proxies = [await TcpProxy.open(broker.port), await TcpProxy.open(broker.port)];
@@ -43,4 +43,4 @@ it('loses and doubles nothing when the connections of both ends break again and 
   expect([await publisher.close(), await responder.close()]).toEqual([undefined, undefined]);
   await Promise.all([one!.close(), two!.close()]);
   await Promise.all(proxies.map((proxy) => proxy.close()));
-}, 60_000);
+}, 120_000);

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
 import { openUp, surroundings, until } from '../../support/mqtt-rig.js';
-import { starvedMs } from '../../support/starved.js';
+import { ownMs } from '../../support/starved.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 let broker: EmbeddedBroker;
@@ -44,18 +44,18 @@ it.each([
     await Promise.all(
       Array.from({ length: 5 }, async () => {
         const tag = newTag();
-        const started = performance.now() - starvedMs();
+        const started = ownMs();
         const responding = first === 'responder' ? respondOn(tag, two) : undefined;
         const publishing = publishOn(tag, one);
         const [publication, mine] = await Promise.all([publishing, responding ?? respondOn(tag, two)]);
-        expect(performance.now() - starvedMs() - started).toBeLessThan(1000);
+        expect(ownMs() - started).toBeLessThan(1000);
         await mine.close();
         await publication.close();
       }),
     );
   }
   await Promise.all([one.close(), two.close()]);
-}, 60_000);
+}, 120_000);
 
 it('opens in two round trips when warm and three, TCP included, from cold', async () => {
   const delayMs = 40;
@@ -64,24 +64,25 @@ it('opens in two round trips when warm and three, TCP included, from cold', asyn
   const publication = await publishOn(tag, near);
   const proxy = await TcpProxy.open(broker.port, delayMs);
   const best = { cold: Number.POSITIVE_INFINITY, warm: Number.POSITIVE_INFINITY };
+  const MOST = 2.7;
   // The best of a few: other programs share this machine. The publisher is next to the broker.
-  for (let attempt = 0; attempt < 4; attempt++) {
+  for (let attempt = 0; attempt < 12 && Math.max(best.cold, best.warm) >= MOST; attempt++) {
     const far = await openMqttNamespace({ ...surroundings, target: target(proxy.port) });
     for (const kind of ['cold', 'warm'] as const) {
-      const started = performance.now();
+      const started = ownMs();
       const conversation = await respondOn(tag, far);
-      best[kind] = Math.min(best[kind], (performance.now() - started) / (2 * delayMs));
+      best[kind] = Math.min(best[kind], (ownMs() - started) / (2 * delayMs));
       await conversation.close();
     }
     await far.close();
   }
   // The relay answers the TCP handshake at once, which a distant broker would take one round trip for.
-  expect(best.cold).toBeLessThan(2.7);
-  expect(best.warm).toBeLessThan(2.7);
+  expect(best.cold).toBeLessThan(MOST);
+  expect(best.warm).toBeLessThan(MOST);
   await publication.close();
   await near.close();
   await proxy.close();
-}, 30_000);
+}, 120_000);
 
 it('restores its record within a second of its being cleared or written over, and readers take nothing else', async () => {
   sights = [];
@@ -98,10 +99,10 @@ it('restores its record within a second of its being cleared or written over, an
     // Junk in places that nobody owns does not make the publisher tired.
     const elsewhere = topic.replace(/[^/]+$/, Buffer.from(bytes(32)).toString('base64url'));
     for (let i = 0; i < 10; i++) await vandal.publishAsync(elsewhere, 'junk', { qos: 1, retain: true });
-    const started = performance.now();
+    const started = ownMs();
     await vandal.publishAsync(topic, Buffer.from(junk), { qos: 1, retain: true });
     await until(() => records().filter((sight) => Buffer.compare(sight.payload, payload) === 0).length > count);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(ownMs() - started).toBeLessThan(1000);
   }
   const [theirs, mine] = await Promise.all([firstOf(publication), respondOn(tag, two)]);
   await expectTalk(mine, theirs);

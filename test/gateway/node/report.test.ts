@@ -176,6 +176,7 @@ it('changes something for operators alone, once, and only what they signed', asy
 });
 
 it('answers a flood with what its bucket holds', async () => {
+  const began = performance.now();
   await reporting();
   for (let i = 0; i < 200; i++)
     void witness.publish(at('request/info'), utf8('{"transaction":"x"}'), { retain: false });
@@ -183,7 +184,9 @@ it('answers a flood with what its bucket holds', async () => {
   const queue = 'rdv/1/node/flush';
   await witness.publish(queue, utf8('x'), { retain: false });
   await until(() => said.has(queue));
-  expect(said.get(at('response/info'))!.length).toBeLessThan(30);
+  // Twenty at once, and two a second.
+  const seconds = (performance.now() - began) / 1000;
+  expect(said.get(at('response/info'))!.length).toBeLessThanOrEqual(20 + 2 * seconds);
 });
 
 it('keeps its name, which is random', async () => {

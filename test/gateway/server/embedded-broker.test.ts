@@ -25,7 +25,7 @@ it('shows a witness everything that it sees', async () => {
   await client.publishAsync('c/d', 'x', { qos: 1, retain: true });
   await client.unsubscribeAsync('a/b');
   await client.endAsync();
-  await vi.waitFor(() => expect(sights.at(-1)?.kind).toBe('disconnect'));
+  await vi.waitFor(() => expect(sights.at(-1)?.kind).toBe('disconnect'), { timeout: 30_000 });
   expect(sights).toEqual([
     { kind: 'connect', client: 'someone' },
     { kind: 'subscribe', client: 'someone', topic: 'a/b' },

@@ -99,7 +99,7 @@ describe('advertising under private addresses', () => {
     await rig.clock.advance(200);
     expect(heardByOwn).toBeGreaterThan(before);
     expect(rig.faults).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it('uses the private address for scanning and connecting too, where asked', async () => {
     rig = new Rig();

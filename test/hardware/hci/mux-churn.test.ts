@@ -112,5 +112,5 @@ describe('centrals that come and go', () => {
       true,
     );
     expect(rig.faults).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });

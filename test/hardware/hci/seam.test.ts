@@ -86,7 +86,10 @@ describe('seam', () => {
     addAdapter(2, new Answering());
     const stacks = [bleno(1), noble(2)];
     await Promise.all(stacks.map(poweredOn));
-    expect(held()).toBe(before);
+    // Those of the test's runner come and go meanwhile: all but what stays for ever has gone in two seconds.
+    const end = performance.now() + 2000;
+    while (held() > before && performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+    expect(held()).toBeLessThanOrEqual(before);
     const off = stacks.map((s) => new Promise<void>((r) => s.on('stateChange', (x) => x === 'poweredOff' && r())));
     removeAdapter(1);
     removeAdapter(2);
@@ -102,7 +105,7 @@ describe('seam', () => {
     addAdapter(1, controller);
     const stack = noble(1);
     await poweredOn(stack);
-    await vi.waitFor(() => expect(controller.written).toContain(Opcode.leReadBufferSize));
+    await vi.waitFor(() => expect(controller.written).toContain(Opcode.leReadBufferSize), { timeout: 30_000 });
     expect(controller.written[0]).toBe(Opcode.reset);
   });
 

@@ -2,7 +2,7 @@
 import type { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 
 /** Real time that any of this may take: loading a vendor's modules on a busy machine is the longest. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 50_000;
 
 /** `work`, while time passes in small steps: turns of the real event loop need no virtual time. */
 export async function timely<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {

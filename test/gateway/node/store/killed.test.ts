@@ -16,4 +16,4 @@ it('the SQLite store is never half after SIGKILL, and holds all that was acknowl
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}, 30_000);
+}, 120_000);
