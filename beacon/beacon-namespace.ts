@@ -7,6 +7,7 @@ import { assertBytes, concat, toHex } from '@rdv/protocol/core/bytes';
 import { ID_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import { type LinkAnswer, type LinkPeer, type LinkQuery, LinkRefusal, type NodeKey } from '@rdv/protocol/link/peer';
 import type { PacketPipe } from '@rdv/protocol/link/pipe';
 import { type LinkOptions, openLink } from '@rdv/protocol/link/session';
@@ -59,7 +60,7 @@ interface LocalWatch {
   readonly onRecord: RecordListener;
 }
 
-export class BeaconNamespace implements Namespace {
+export class BeaconNamespace extends Stateful<NamespaceState> implements Namespace {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = false;
@@ -69,27 +70,17 @@ export class BeaconNamespace implements Namespace {
   readonly #visitors = new Set<Visitor>();
   readonly #queues = new Set<LocalQueue>();
   readonly #watches = new Set<LocalWatch>();
-  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #mailListeners = new Set<(hasMail: boolean) => void>();
-  #state: NamespaceState = 'up';
   /** Records or queues that no bridge has taken yet. */
   #news = false;
   #hadMail = false;
 
   constructor(options: BeaconNamespaceOptions) {
+    super('up');
     this.#options = options;
     this.name = options.name ?? 'ble:';
     this.#shelf = new RecordShelf(options.clock);
     this.#outbox = new Outbox(options.clock, options.outbox ?? {}, () => this.#reviewMail());
-  }
-
-  get state(): NamespaceState {
-    return this.#state;
-  }
-
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
   }
 
   /** Whether any publication may be bridged: the advert's "wants bridging" bit (SPEC §8). */
@@ -210,7 +201,7 @@ export class BeaconNamespace implements Namespace {
     const holders = this.#holders(copy.queue);
     const taken = await Promise.all(holders.map((visitor) => visitor.deliver(copy.queue, copy.frame)));
     if (local || taken.includes(true)) return;
-    if (this.#state === 'closed') throw new CanceledError('the beacon is closed');
+    if (this.state === 'closed') throw new CanceledError('the beacon is closed');
     // Nobody here reads it: whoever does is beyond a bridge.
     const bridge = options.bridge ?? this.#shelf.openness;
     if (bridge === 'none') return;
@@ -221,13 +212,12 @@ export class BeaconNamespace implements Namespace {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
+    if (this.state === 'closed') return;
+    this.become('closed');
     this.#queues.clear();
     this.#watches.clear();
     for (const { link } of [...this.#visitors]) link.close(new CanceledError('the beacon is closed'));
     this.#outbox.clear();
-    for (const listener of [...this.#stateListeners]) listener('closed');
   }
 
   #onOpen(visitor: Visitor): void {
@@ -307,7 +297,7 @@ export class BeaconNamespace implements Namespace {
 
   /** Offers every bridge what it may carry and has not taken: queues, then records, then mail (SUB before SEND). */
   #offer(): void {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     for (const visitor of this.#visitors) {
       if (!visitor.isGateway) continue;
       const { openness } = this.#shelf;
@@ -345,7 +335,7 @@ export class BeaconNamespace implements Namespace {
   }
 
   #assertOpen(): void {
-    if (this.#state === 'closed') throw new CanceledError('the beacon is closed');
+    if (this.state === 'closed') throw new CanceledError('the beacon is closed');
   }
 }
 

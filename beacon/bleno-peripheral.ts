@@ -10,6 +10,7 @@ import type { AdapterState } from '@rdv/hardware/radio/central';
 import type { Advertisement, Peripheral, PeripheralLink } from '@rdv/hardware/radio/peripheral';
 import { withDeadline } from '@rdv/protocol/core/deadline';
 import { CanceledError, RdvError } from '@rdv/protocol/core/errors';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import type { Bleno } from './bleno-api.js';
 import { BlenoSlot } from './bleno-slot.js';
 
@@ -26,14 +27,13 @@ export async function openPeripheral(kit: PeripheralKit): Promise<Peripheral> {
   return peripheral;
 }
 
-class BlenoPeripheral implements Peripheral {
+class BlenoPeripheral extends Stateful<AdapterState> implements Peripheral {
   readonly #kit: PeripheralKit;
   readonly #slots: BlenoSlot[] = [];
-  readonly #listeners = new Set<(state: AdapterState) => void>();
-  #state: AdapterState = 'starting';
   #onLink: ((link: PeripheralLink) => void) | undefined;
 
   constructor(kit: PeripheralKit) {
+    super('starting');
     this.#kit = kit;
   }
 
@@ -53,16 +53,7 @@ class BlenoPeripheral implements Peripheral {
       await this.#powerOn(bleno);
       slot.serve();
     }
-    this.#setState('up');
-  }
-
-  get state(): AdapterState {
-    return this.#state;
-  }
-
-  onState(listener: (state: AdapterState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.become('up');
   }
 
   get slots(): number {
@@ -74,12 +65,12 @@ class BlenoPeripheral implements Peripheral {
   }
 
   async advertise(advertisement: Advertisement): Promise<void> {
-    if (this.#state === 'closed') throw new CanceledError('the adapter was closed');
+    if (this.state === 'closed') throw new CanceledError('the adapter was closed');
     await this.#kit.advertise(advertisement);
   }
 
   async stopAdvertising(): Promise<void> {
-    if (this.#state !== 'closed') await this.#kit.stopAdvertising();
+    if (this.state !== 'closed') await this.#kit.stopAdvertising();
   }
 
   onLink(listener: (link: PeripheralLink) => void): void {
@@ -87,14 +78,14 @@ class BlenoPeripheral implements Peripheral {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#setState('closed');
+    if (this.state === 'closed') return;
+    this.become('closed');
     for (const slot of this.#slots) slot.close('the adapter was closed');
     await this.#kit.stopAdvertising().catch(() => {});
   }
 
   #linked(link: PeripheralLink): void {
-    if (this.#onLink && this.#state === 'up') this.#onLink(link);
+    if (this.#onLink && this.state === 'up') this.#onLink(link);
     else link.close('nobody takes links here');
   }
 
@@ -103,15 +94,10 @@ class BlenoPeripheral implements Peripheral {
       // The first listener for this event is what starts the instance.
       bleno.on('stateChange', (state) => {
         if (state === 'poweredOn') resolve();
-        else if (this.#state === 'starting') reject(new RdvError('adapter', `the peripheral stack says "${state}"`));
-        else if (this.#state === 'up') this.#kit.wedged(`the peripheral stack says "${state}"`);
+        else if (this.state === 'starting') reject(new RdvError('adapter', `the peripheral stack says "${state}"`));
+        else if (this.state === 'up') this.#kit.wedged(`the peripheral stack says "${state}"`);
       });
     });
     await withDeadline(this.#kit.clock, POWER_ON_DEADLINE_MS, 'the peripheral stack does not come up', on);
-  }
-
-  #setState(state: AdapterState): void {
-    this.#state = state;
-    for (const listener of [...this.#listeners]) listener(state);
   }
 }

@@ -5,6 +5,7 @@
 import { equalBytes, toHex } from '@rdv/protocol/core/bytes';
 import type { Clock, Logger, Timer } from '@rdv/protocol/core/ports';
 import type { Namespace, Watch } from '@rdv/protocol/namespace/port';
+import { PutAgain } from '@rdv/protocol/namespace/put-again';
 import { checkPut, decodeRecord, isNewer, type RecordEnvelope } from '@rdv/protocol/record/envelope';
 
 const RECORDS_MAX = 1024;
@@ -44,6 +45,7 @@ export class Mirror {
   /** Least recently offered first. */
   readonly #ids = new Map<string, Watched>();
   readonly #options: MirrorOptions;
+  readonly #again: PutAgain;
   #expiry: Timer | undefined;
   #count = 0;
 
@@ -52,6 +54,9 @@ export class Mirror {
     this.#clock = clock;
     this.#log = log;
     this.#options = options;
+    this.#again = new PutAgain(clock, far, () => {
+      for (const { owners } of this.#ids.values()) for (const kept of owners.values()) if (kept.taken) this.#put(kept);
+    });
   }
 
   get size(): number {
@@ -76,6 +81,7 @@ export class Mirror {
     onChecked(toHex(record.id));
     if (kept.record !== record && (kept.taken || isNewer(kept.record, record))) return;
     await this.#far.put(kept.record.bytes);
+    this.#again.begin();
     if (kept.record.seq === record.seq) kept.taken = true;
   }
 
@@ -171,8 +177,12 @@ export class Mirror {
       kept.backoffMs = Math.min(RESTORE_MAX_MS, kept.backoffMs * 2);
       if (kept.record.notAfter <= this.#seconds()) return;
       this.#log.warn('a mirrored record was overwritten out there: put back');
-      this.#far.put(kept.record.bytes).catch(() => {});
+      this.#put(kept);
     });
+  }
+
+  #put({ record }: Kept): void {
+    if (record.notAfter > this.#seconds()) this.#far.put(record.bytes).catch(() => {});
   }
 
   #scheduleExpiry(): void {
@@ -211,6 +221,7 @@ export class Mirror {
 
   close(): void {
     this.#expiry?.cancel();
+    this.#again.close();
     for (const { owners, watch } of this.#ids.values()) {
       watch?.close();
       for (const kept of owners.values()) kept.restore?.cancel();

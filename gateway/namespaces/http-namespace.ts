@@ -11,6 +11,7 @@ import { ID_BYTES, KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES } from '@rdv/p
 import { delay, withDeadline } from '@rdv/protocol/core/deadline';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted, toRdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import type {
   FrameListener,
   LookupQuery,
@@ -55,7 +56,7 @@ interface ServiceLimits {
   readonly maxItems: number;
 }
 
-export class HttpNamespace implements Namespace {
+export class HttpNamespace extends Stateful<NamespaceState> implements Namespace {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = false;
@@ -72,15 +73,14 @@ export class HttpNamespace implements Namespace {
   /** Tells this client from others behind the same address, where places are counted by client. */
   readonly #client: string;
   readonly #ended = new AbortController();
-  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #whenUp = new Set<() => void>();
   #limits: ServiceLimits = { maxFrames: 64, maxFramesBytes: 256 * 1024, maxItems: 256 };
-  #state: NamespaceState = 'down';
   #connecting = false;
   #lastError: RdvError | undefined;
   #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(options: HttpNamespaceOptions) {
+    super('down');
     const { target, clock, random } = options;
     this.#options = options;
     this.name = serviceName(target);
@@ -111,24 +111,15 @@ export class HttpNamespace implements Namespace {
     void this.#connect();
   }
 
-  get state(): NamespaceState {
-    return this.#state;
-  }
-
   /** Why it is down, or was last. */
   get lastError(): RdvError | undefined {
     return this.#lastError;
   }
 
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
-  }
-
   async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
     assertBytes('record', record);
     throwIfAborted(options.signal);
-    if (this.#state === 'closed') throw closedError();
+    if (this.state === 'closed') throw closedError();
     const body = record.slice();
     const { id, owner } = decodeRecord(body);
     const path = `/1/records/${toBase64Url(id)}/${toBase64Url(owner)}`;
@@ -152,14 +143,14 @@ export class HttpNamespace implements Namespace {
   watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
     assertBytes('id', query.id, ID_BYTES);
     if (query.lookupKey) assertBytes('lookupKey', query.lookupKey, KEY_BYTES);
-    if (this.#state === 'closed') throw closedError();
+    if (this.state === 'closed') throw closedError();
     const { settled, close } = this.#ids.hold(query.id, onRecord, options.signal);
     return { answered: settled, close };
   }
 
   subscribe(queue: Uint8Array, onFrame: FrameListener): Subscription {
     assertBytes('queue', queue, QUEUE_BYTES);
-    if (this.#state === 'closed') throw closedError();
+    if (this.state === 'closed') throw closedError();
     const { settled, close, leave } = this.#queues.hold(queue, onFrame);
     return { ready: settled, close, leave };
   }
@@ -169,14 +160,14 @@ export class HttpNamespace implements Namespace {
     assertBytes('frame', frame);
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new InvalidArgumentError(`"frame" expected 1 to ${this.maxFrameBytes} bytes, got ${frame.length}`);
-    if (this.#state === 'closed') throw closedError();
-    if (this.#state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
+    if (this.state === 'closed') throw closedError();
+    if (this.state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
     await this.#sender.send(queue.slice(), frame.slice());
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#setState('closed');
+    if (this.state === 'closed') return;
+    this.become('closed');
     this.#ended.abort(closedError());
     for (const put of [...this.#puts]) put.abort(closedError());
     this.#firstOver(closedError());
@@ -217,7 +208,7 @@ export class HttpNamespace implements Namespace {
   }
 
   #lost(error: RdvError): void {
-    if (this.#state === 'closed' || this.#connecting) return;
+    if (this.state === 'closed' || this.#connecting) return;
     this.#lastError = error;
     void this.#connect();
   }
@@ -229,7 +220,7 @@ export class HttpNamespace implements Namespace {
     const { clock, log } = this.#options;
     let wait = RETRY_MS.first;
     try {
-      while (this.#state !== 'closed') {
+      while (this.state !== 'closed') {
         try {
           await this.#probe();
           break;
@@ -237,8 +228,7 @@ export class HttpNamespace implements Namespace {
           if (this.#ended.signal.aborted) return;
           const known = toRdvError(error);
           this.#lastError = known;
-          if (this.#state === 'up' || wait === RETRY_MS.first)
-            log.warn(`${known.message}; trying again until it works`);
+          if (this.state === 'up' || wait === RETRY_MS.first) log.warn(`${known.message}; trying again until it works`);
           this.#firstOver(known);
           this.#down();
         }
@@ -251,9 +241,9 @@ export class HttpNamespace implements Namespace {
       this.#connecting = false;
     }
     if (this.#ended.signal.aborted) return;
-    if (this.#state === 'down') log.info(`${this.name}: connected`);
+    if (this.state === 'down') log.info(`${this.name}: connected`);
     this.#firstOver();
-    this.#setState('up');
+    this.become('up');
     this.#streams.start();
     this.#streams.resume();
     this.#wake();
@@ -286,12 +276,12 @@ export class HttpNamespace implements Namespace {
   #down(): void {
     this.#streams.stop();
     this.#sender.drop(new RdvError('unreachable', 'the namespace cannot be reached at the moment'));
-    this.#setState('down');
+    this.become('down');
   }
 
   /** @throws CanceledError when the namespace is closed or `signal` fires before it is up */
   async #up(signal: AbortSignal): Promise<void> {
-    while (this.#state === 'down') {
+    while (this.state === 'down') {
       throwIfAborted(signal);
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -308,12 +298,6 @@ export class HttpNamespace implements Namespace {
 
   #wake(): void {
     for (const done of [...this.#whenUp]) done();
-  }
-
-  #setState(state: NamespaceState): void {
-    if (this.#state === state || this.#state === 'closed') return;
-    this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
   }
 }
 

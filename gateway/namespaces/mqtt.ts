@@ -9,6 +9,7 @@ import { assertBytes, equalBytes } from '@rdv/protocol/core/bytes';
 import { KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_TTL_SECONDS, RECORD_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Store, Surroundings, Timer } from '@rdv/protocol/core/ports';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import type {
   FrameListener,
   LookupQuery,
@@ -58,7 +59,7 @@ const UNCLAIMED_MS = 60_000;
 type Heard = (payload: Uint8Array, place: Uint8Array) => void;
 
 /** See `openMqttNamespace`. */
-export class MqttNamespace implements Namespace {
+export class MqttNamespace extends Stateful<NamespaceState> implements Namespace {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = true;
@@ -76,13 +77,12 @@ export class MqttNamespace implements Namespace {
   readonly #waiting: UnclaimedFrames;
   readonly #left = new Map<string, () => void>();
   readonly #listeners = new Map<string, Set<Heard>>();
-  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #releases = new Set<() => void>();
-  #state: NamespaceState = 'down';
   #clearing: Timer | undefined;
   #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(connect: MqttConnect, options: MqttNamespaceOptions) {
+    super('down');
     const { target, session, clock, random, log } = options;
     this.name = targetName(target);
     this.#options = options;
@@ -122,24 +122,15 @@ export class MqttNamespace implements Namespace {
     this.#clearDue();
   }
 
-  get state(): NamespaceState {
-    return this.#state;
-  }
-
   /** Why it is down, or was last. */
   get lastError(): RdvError | undefined {
     return this.#link.lastError;
   }
 
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
-  }
-
   async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
     assertBytes('record', record);
     throwIfAborted(options.signal);
-    if (this.#state === 'closed') throw new CanceledError('the namespace is closed');
+    if (this.state === 'closed') throw new CanceledError('the namespace is closed');
     const { id, owner, notAfter } = decodeRecord(record);
     const expirySeconds = (): number => notAfter - Math.floor(this.#options.clock.now() / 1000);
     if (expirySeconds() <= 0) throw new RdvError('expired', 'the record has expired: publish again');
@@ -194,7 +185,7 @@ export class MqttNamespace implements Namespace {
       for (const frame of frames?.take(filter) ?? []) queueMicrotask(() => onFrame(frame));
     }
     const leave = (): void => {
-      if (this.#unclaimed && this.#state !== 'closed') this.#hold(filter);
+      if (this.#unclaimed && this.state !== 'closed') this.#hold(filter);
       close();
     };
     return { ready, close, leave };
@@ -227,8 +218,8 @@ export class MqttNamespace implements Namespace {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#setState('closed');
+    if (this.state === 'closed') return;
+    this.become('closed');
     this.#clearing?.cancel();
     for (const release of [...this.#releases]) release();
     this.#firstOver(new CanceledError('the namespace is closed'));
@@ -241,7 +232,7 @@ export class MqttNamespace implements Namespace {
 
   /** Hands what comes on the filter to `hear`, until the returned function is called. */
   #listen(subscription: LinkSubscription, hear: Heard, onEnd: () => void, signal?: AbortSignal): () => void {
-    if (this.#state === 'closed' || signal?.aborted) {
+    if (this.state === 'closed' || signal?.aborted) {
       onEnd();
       return () => {};
     }
@@ -256,7 +247,7 @@ export class MqttNamespace implements Namespace {
       if (listeners.size === 0) this.#listeners.delete(filter);
       signal?.removeEventListener('abort', close);
       // At the end of everything the subscriptions stay: a persistent session collects for the next start.
-      if (this.#state !== 'closed') this.#link.unsubscribe(subscription);
+      if (this.state !== 'closed') this.#link.unsubscribe(subscription);
       onEnd();
     };
     this.#releases.add(close);
@@ -315,21 +306,15 @@ export class MqttNamespace implements Namespace {
   #onUp(): void {
     this.#options.log.info(`${this.name}: connected`);
     this.#firstOver();
-    this.#setState('up');
+    this.become('up');
   }
 
   #onDown(error: RdvError): void {
-    if (this.#state === 'up' || this.#link.firstFailure) {
+    if (this.state === 'up' || this.#link.firstFailure) {
       this.#options.log.warn(`${error.message}; trying again until it works`);
     }
     this.#firstOver(error);
-    this.#setState('down');
-  }
-
-  #setState(state: NamespaceState): void {
-    if (this.#state === state || this.#state === 'closed') return;
-    this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
+    this.become('down');
   }
 }
 

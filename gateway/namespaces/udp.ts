@@ -7,6 +7,7 @@ import { assertBytes, toHex } from '@rdv/protocol/core/bytes';
 import { ID_BYTES, KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import type { LinkFrame } from '@rdv/protocol/link/frames';
 import type { Interest, InterestListener } from '@rdv/protocol/namespace/interest';
 import type {
@@ -54,7 +55,7 @@ interface Held {
   readonly here: boolean;
 }
 
-export class UdpNamespace implements Namespace, Interest {
+export class UdpNamespace extends Stateful<NamespaceState> implements Namespace, Interest {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly preferredFrameBytes: number = ONE_DATAGRAM_FRAME_BYTES;
@@ -71,18 +72,16 @@ export class UdpNamespace implements Namespace, Interest {
   readonly #announcer: UdpAnnouncer;
   readonly #held = new Map<string, Held>();
   readonly #observers = new Set<InterestListener>();
-  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #whenUp = new Set<{ resolve(): void; reject(error: RdvError): void }>();
-  #state: NamespaceState;
   /** Of the records put here: what bridges may carry of queues for which nothing else is said. */
   #policy: BridgePolicy = 'any';
 
   constructor(options: UdpNamespaceOptions) {
+    super(options.port.up ? 'up' : 'down');
     const { port, clock, random } = options;
     this.#options = options;
     this.#gateway = options.gateway ?? false;
     this.name = options.name ?? 'udp:';
-    this.#state = port.up ? 'up' : 'down';
     this.#shelf = new RecordShelf(clock, MIRRORED_MAX);
     this.#holders = new UdpHolders(clock);
     this.#lookups = new UdpLookups(clock);
@@ -102,16 +101,12 @@ export class UdpNamespace implements Namespace, Interest {
       offers: () => (this.#gateway ? [] : this.#shelf.own().filter(({ bridge }) => bridge === 'any')),
     });
     port.onUp((up) => this.#onUp(up));
-    if (this.#state === 'up') this.#announcer.begin();
-  }
-
-  get state(): NamespaceState {
-    return this.#state;
+    if (this.state === 'up') this.#announcer.begin();
   }
 
   /** Why it is down, for people. */
   get lastError(): RdvError | undefined {
-    if (this.#state !== 'down') return undefined;
+    if (this.state !== 'down') return undefined;
     return new RdvError('unreachable', `${this.name} has no network interface that is up: see "ip address"`);
   }
 
@@ -120,16 +115,11 @@ export class UdpNamespace implements Namespace, Interest {
     return this.#medium.counts;
   }
 
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
-  }
-
   async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
     assertBytes('record', record);
     throwIfAborted(options.signal);
     const copy = record.slice();
-    if (this.#state !== 'up') await this.#becomeUp(options.signal);
+    if (this.state !== 'up') await this.#becomeUp(options.signal);
     const { lookupKey, bridge } = options;
     const shelved = this.#shelf.put(copy, this.#gateway ? { own: false } : { own: true, lookupKey, bridge });
     if (!shelved) return;
@@ -178,7 +168,7 @@ export class UdpNamespace implements Namespace, Interest {
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new InvalidArgumentError(`"frame" expected 1 to ${this.maxFrameBytes} bytes, got ${frame.length}`);
     this.#assertOpen();
-    if (this.#state !== 'up') throw new RdvError('unreachable', 'no network interface is up at the moment');
+    if (this.state !== 'up') throw new RdvError('unreachable', 'no network interface is up at the moment');
     const name = toHex(queue);
     this.#deliver(name, frame);
     const here = this.#staysHere(options);
@@ -202,12 +192,12 @@ export class UdpNamespace implements Namespace, Interest {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     const queues = [...this.#held.values()];
     this.#held.clear();
     this.#asking.close();
     this.#announcer.close(queues);
-    this.#setState('closed');
+    this.become('closed');
     for (const { reject } of this.#whenUp) reject(closedError());
     this.#whenUp.clear();
     this.#answers.close();
@@ -218,7 +208,7 @@ export class UdpNamespace implements Namespace, Interest {
   }
 
   #onHeard(heard: Heard): void {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     const { peer, sender, gateway, here } = heard;
     this.#holders.alive(sender, peer);
     if (gateway) this.#announcer.bridgeHeard(sender);
@@ -296,12 +286,12 @@ export class UdpNamespace implements Namespace, Interest {
   }
 
   #say(frames: readonly LinkFrame[], here = false): void {
-    if (this.#state === 'up') this.#medium.send(frames, { here }).catch(() => {});
+    if (this.state === 'up') this.#medium.send(frames, { here }).catch(() => {});
   }
 
   #onUp(up: boolean): void {
-    if (this.#state === 'closed' || (this.#state === 'up') === up) return;
-    this.#setState(up ? 'up' : 'down');
+    if (this.state === 'closed' || (this.state === 'up') === up) return;
+    this.become(up ? 'up' : 'down');
     if (!up) return;
     for (const { resolve } of this.#whenUp) resolve();
     this.#whenUp.clear();
@@ -310,7 +300,7 @@ export class UdpNamespace implements Namespace, Interest {
   }
 
   #becomeUp(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#state === 'closed') return Promise.reject(closedError());
+    if (this.state === 'closed') return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       const over = (): void => {
         this.#whenUp.delete(waiting);
@@ -336,12 +326,7 @@ export class UdpNamespace implements Namespace, Interest {
   }
 
   #assertOpen(): void {
-    if (this.#state === 'closed') throw closedError();
-  }
-
-  #setState(state: NamespaceState): void {
-    this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
+    if (this.state === 'closed') throw closedError();
   }
 }
 

@@ -17,6 +17,7 @@ import type {
 } from '@rdv/hardware/radio/central';
 import { withDeadline } from '@rdv/protocol/core/deadline';
 import { CanceledError, RdvError, throwIfAborted } from '@rdv/protocol/core/errors';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import { toHeardAdvert } from './noble-advert.js';
 import type { Noble, NoblePeripheral } from './noble-api.js';
 import { NobleConnection } from './noble-connect.js';
@@ -45,19 +46,18 @@ export async function openCentral(kit: CentralKit): Promise<Central> {
   return central;
 }
 
-class NobleCentral implements Central {
+class NobleCentral extends Stateful<AdapterState> implements Central {
   readonly #kit: CentralKit;
   readonly #noble: Noble;
   readonly #memory: NobleMemory;
-  readonly #listeners = new Set<(state: AdapterState) => void>();
   readonly #connections = new Map<string, NobleConnection>();
-  #state: AdapterState = 'starting';
   #onAdvert: ((advert: HeardAdvert) => void) | undefined;
   #seen: Set<string> | undefined;
   #line: Promise<unknown> = Promise.resolve();
   #scanLine: Promise<unknown> = Promise.resolve();
 
   constructor(kit: CentralKit, noble: Noble) {
+    super('starting');
     this.#kit = kit;
     this.#noble = noble;
     this.#memory = new NobleMemory(noble);
@@ -72,21 +72,12 @@ class NobleCentral implements Central {
       // The first listener for this event is what starts the instance.
       this.#noble.on('stateChange', (state) => {
         if (state === 'poweredOn') resolve();
-        else if (this.#state === 'starting') reject(new RdvError('adapter', `the central stack says "${state}"`));
-        else if (this.#state === 'up') kit.wedged(`the central stack says "${state}"`);
+        else if (this.state === 'starting') reject(new RdvError('adapter', `the central stack says "${state}"`));
+        else if (this.state === 'up') kit.wedged(`the central stack says "${state}"`);
       });
     });
     await withDeadline(kit.clock, POWER_ON_DEADLINE_MS, 'the central stack does not come up', on);
-    this.#setState('up');
-  }
-
-  get state(): AdapterState {
-    return this.#state;
-  }
-
-  onState(listener: (state: AdapterState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.become('up');
   }
 
   async scan(onAdvert: (advert: HeardAdvert) => void, options: ScanOptions = {}): Promise<Scan> {
@@ -107,7 +98,7 @@ class NobleCentral implements Central {
       stop: async () => {
         if (this.#onAdvert !== onAdvert) return;
         this.#onAdvert = undefined;
-        if (this.#state === 'up') await this.#inScanLine(() => this.#switchScan(false));
+        if (this.state === 'up') await this.#inScanLine(() => this.#switchScan(false));
       },
     };
   }
@@ -119,10 +110,10 @@ class NobleCentral implements Central {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     const scanned = this.#onAdvert !== undefined;
     this.#onAdvert = undefined;
-    this.#setState('closed');
+    this.become('closed');
     if (scanned) await this.#inScanLine(() => this.#switchScan(false)).catch(() => {});
     await Promise.all([...this.#connections.values()].map((connection) => connection.close('the adapter was closed')));
   }
@@ -181,11 +172,6 @@ class NobleCentral implements Central {
   }
 
   #mustBeOpen(): void {
-    if (this.#state !== 'up') throw new CanceledError('the adapter was closed');
-  }
-
-  #setState(state: AdapterState): void {
-    this.#state = state;
-    for (const listener of [...this.#listeners]) listener(state);
+    if (this.state !== 'up') throw new CanceledError('the adapter was closed');
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Clock } from '@rdv/protocol/core/ports';
+import { Stateful } from '@rdv/protocol/core/stateful';
 import type { Interest, InterestListener } from '@rdv/protocol/namespace/interest';
 import type {
   FrameListener,
@@ -40,28 +41,18 @@ export interface ServiceEndOptions {
 const ADDRESS = new Uint8Array(16);
 const CLIENT = new Uint8Array(8);
 
-export class ServiceEnd implements Namespace, Interest {
+export class ServiceEnd extends Stateful<NamespaceState> implements Namespace, Interest {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = false;
   readonly answersById = true;
   readonly #options: ServiceEndOptions;
   readonly #stops = new Set<() => void>();
-  readonly #listeners = new Set<(state: NamespaceState) => void>();
-  #state: NamespaceState = 'up';
 
   constructor(options: ServiceEndOptions) {
+    super('up');
     this.#options = options;
     this.name = options.name;
-  }
-
-  get state(): NamespaceState {
-    return this.#state;
-  }
-
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   async put(bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
@@ -149,13 +140,12 @@ export class ServiceEnd implements Namespace, Interest {
 
   /** The service goes on. */
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
+    if (this.state === 'closed') return;
+    this.become('closed');
     for (const stop of [...this.#stops]) stop();
-    for (const listener of [...this.#listeners]) listener('closed');
   }
 
   #assertOpen(): void {
-    if (this.#state === 'closed') throw new CanceledError('the namespace is closed');
+    if (this.state === 'closed') throw new CanceledError('the namespace is closed');
   }
 }

@@ -8,6 +8,7 @@ import { ID_BYTES, KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES } from '../cor
 import { delay } from '../core/deadline.js';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted, toRdvError } from '../core/errors.js';
 import type { Surroundings } from '../core/ports.js';
+import { Stateful } from '../core/stateful.js';
 import type {
   FrameListener,
   LookupQuery,
@@ -77,7 +78,7 @@ function passing(error: RdvError): number | undefined {
 
 const closedError = (): CanceledError => new CanceledError('the namespace is closed');
 
-export class LinkNamespace implements Namespace {
+export class LinkNamespace extends Stateful<NamespaceState> implements Namespace {
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = false;
@@ -85,17 +86,12 @@ export class LinkNamespace implements Namespace {
   readonly #attached = new Set<Attached>();
   readonly #watching = new Set<Watching>();
   readonly #held = new Map<string, Held>();
-  readonly #listeners = new Set<(state: NamespaceState) => void>();
   readonly #whenUp = new Set<Settle>();
-  #state: NamespaceState = 'down';
 
   constructor(options: LinkNamespaceOptions) {
+    super('down');
     this.#options = options;
     this.name = options.name ?? 'link:';
-  }
-
-  get state(): NamespaceState {
-    return this.#state;
   }
 
   /** Subscriptions held, for whoever decides whether the links are still needed. */
@@ -105,7 +101,7 @@ export class LinkNamespace implements Namespace {
 
   /** Starts a session over `pipe` as the initiator; the namespace is up when it opens. @throws CanceledError closed */
   attach(pipe: PacketPipe, options: AttachOptions = {}): LinkPeer {
-    if (this.#state === 'closed') throw closedError();
+    if (this.state === 'closed') throw closedError();
     const link = openLink(pipe, {
       clock: this.#options.clock,
       random: this.#options.random,
@@ -128,11 +124,6 @@ export class LinkNamespace implements Namespace {
       this.#review();
     });
     return link;
-  }
-
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   async put(record: Uint8Array, options: PutOptions = {}): Promise<void> {
@@ -210,9 +201,9 @@ export class LinkNamespace implements Namespace {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     const reason = closedError();
-    this.#setState('closed');
+    this.become('closed');
     for (const waiting of this.#whenUp) waiting.reject(reason);
     this.#whenUp.clear();
     for (const watching of [...this.#watching]) {
@@ -279,7 +270,7 @@ export class LinkNamespace implements Namespace {
     const [spread = 0] = this.#options.random(1);
     const delayMs = Math.max(wait, RETRY_MS) * Math.min(2 ** tries, 64) * (1 + spread / 255);
     this.#options.clock.schedule(Math.min(delayMs, RETRY_MAX_MS), () => {
-      if (this.#state !== 'closed') again();
+      if (this.state !== 'closed') again();
     });
     return true;
   }
@@ -317,7 +308,7 @@ export class LinkNamespace implements Namespace {
 
   /** @throws CanceledError when the namespace is closed or `signal` fires before a link is open */
   #up(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#state === 'closed') return Promise.reject(closedError());
+    if (this.state === 'closed') return Promise.reject(closedError());
     if (this.#links().length > 0) return Promise.resolve();
     const { promise, settle } = settleable();
     this.#whenUp.add(settle);
@@ -330,18 +321,12 @@ export class LinkNamespace implements Namespace {
   }
 
   #review(): void {
-    if (this.#state !== 'closed') this.#setState(this.#links().length > 0 ? 'up' : 'down');
-    if (this.#state === 'up') for (const waiting of this.#whenUp) waiting.resolve();
-  }
-
-  #setState(state: NamespaceState): void {
-    if (this.#state === state) return;
-    this.#state = state;
-    for (const listener of [...this.#listeners]) listener(state);
+    if (this.state !== 'closed') this.become(this.#links().length > 0 ? 'up' : 'down');
+    if (this.state === 'up') for (const waiting of this.#whenUp) waiting.resolve();
   }
 
   #assertOpen(): void {
-    if (this.#state === 'closed') throw closedError();
+    if (this.state === 'closed') throw closedError();
   }
 }
 

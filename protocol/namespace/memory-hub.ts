@@ -116,6 +116,11 @@ export class MemoryHub implements Interest {
     this.#tell(key, bytes ?? new Uint8Array(0));
   }
 
+  /** What a cluster does when a node dies: a record that it has acknowledged is gone, and nobody is told. */
+  lose(id: Uint8Array, owner: Uint8Array): void {
+    this.#records.get(toHex(id))?.delete(toHex(owner));
+  }
+
   /** Copies of the records kept under `id` at this moment. */
   records(id: Uint8Array): readonly Uint8Array[] {
     const key = toHex(id);

@@ -8,6 +8,7 @@
 import { assertBytes } from '../core/bytes.js';
 import { ID_BYTES, KEY_BYTES, LINK_MESSAGE_MAX_BYTES, QUEUE_BYTES, QUEUE_TTL_SECONDS } from '../core/constants.js';
 import { CanceledError, InvalidArgumentError, RdvError, throwIfAborted } from '../core/errors.js';
+import { Stateful } from '../core/stateful.js';
 import type { MemoryHub } from './memory-hub.js';
 import type {
   FrameListener,
@@ -53,7 +54,7 @@ interface Pending {
 const closedError = (): CanceledError => new CanceledError('the namespace is closed');
 
 /** One client of a hub. `setDown` and `setUp` are the test's hand on its connection. */
-export class MemoryNamespace implements Namespace {
+export class MemoryNamespace extends Stateful<NamespaceState> implements Namespace {
   readonly name: string;
   readonly maxFrameBytes: number;
   readonly unchecked: boolean;
@@ -63,15 +64,14 @@ export class MemoryNamespace implements Namespace {
   readonly #maxSubscriptions: number;
   readonly #shown: boolean;
   readonly #client = Symbol('client');
-  readonly #stateListeners = new Set<(state: NamespaceState) => void>();
   readonly #releases = new Set<() => void>();
   readonly #whenUp = new Set<Pending>();
   readonly #inFlight = new Set<Pending>();
-  #state: NamespaceState = 'up';
   #asleep: Waiting[] = [];
   #asleepBytes = 0;
 
   constructor(hub: MemoryHub, options: MemoryNamespaceOptions = {}) {
+    super('up');
     this.name = options.name ?? 'memory:';
     this.maxFrameBytes = options.maxFrameBytes ?? LINK_MESSAGE_MAX_BYTES;
     this.unchecked = hub.unchecked;
@@ -82,24 +82,15 @@ export class MemoryNamespace implements Namespace {
     this.#shown = options.bridge !== true;
   }
 
-  get state(): NamespaceState {
-    return this.#state;
-  }
-
-  onState(listener: (state: NamespaceState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
-  }
-
   /** The connection is lost: sends reject, puts wait, frames for this client are kept (bounded). */
   setDown(): void {
-    this.#setState('down');
+    this.become('down');
   }
 
   /** The connection is back: what was kept is delivered, watches hear everything that is stored again. */
   setUp(): void {
-    if (this.#state !== 'down') return;
-    this.#setState('up');
+    if (this.state !== 'down') return;
+    this.become('up');
     for (const pending of this.#whenUp) pending.run();
     this.#whenUp.clear();
     const oldest = this.#hub.clock.monotonic() - QUEUE_TTL_SECONDS * 1000;
@@ -173,7 +164,7 @@ export class MemoryNamespace implements Namespace {
         this.#later(() => {
           if (open) onFrame(frame);
         });
-      if (this.#state === 'up') hand();
+      if (this.state === 'up') hand();
       else this.#keep({ deliver: hand, bytes: frame.length, at: this.#hub.clock.monotonic() });
     };
     const ready = this.#travel(() => {
@@ -189,27 +180,27 @@ export class MemoryNamespace implements Namespace {
     if (frame.length > this.maxFrameBytes) {
       throw new InvalidArgumentError(`"frame" expected at most ${this.maxFrameBytes} bytes, got ${frame.length}`);
     }
-    if (this.#state === 'closed') throw closedError();
-    if (this.#state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
+    if (this.state === 'closed') throw closedError();
+    if (this.state === 'down') throw new RdvError('unreachable', 'the namespace cannot be reached at the moment');
     const [name, copy] = [Uint8Array.from(queue), Uint8Array.from(frame)];
     await this.#travel(() => this.#hub.send(name, copy, this.#shown));
     await this.#hop();
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.state === 'closed') return;
     for (const release of [...this.#releases]) release();
     for (const pending of [...this.#whenUp, ...this.#inFlight]) pending.reject(closedError());
     this.#whenUp.clear();
     this.#inFlight.clear();
     this.#asleep = [];
-    this.#setState('closed');
+    this.become('closed');
   }
 
   /** Runs `work` at the hub: at once, after the latency, or when up again; always in call order. */
   #travel(work: () => void, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#state === 'closed') {
+      if (this.state === 'closed') {
         reject(closedError());
         return;
       }
@@ -231,7 +222,7 @@ export class MemoryNamespace implements Namespace {
         });
       };
       const pending: Pending = { run, reject };
-      if (this.#state === 'up' && this.#whenUp.size === 0) {
+      if (this.state === 'up' && this.#whenUp.size === 0) {
         run();
         return;
       }
@@ -243,7 +234,7 @@ export class MemoryNamespace implements Namespace {
   /** After one way, in order; never once closed. */
   #later(run: () => void): void {
     const unlessClosed = (): void => {
-      if (this.#state !== 'closed') run();
+      if (this.state !== 'closed') run();
     };
     if (this.#latencyMs > 0) this.#hub.clock.schedule(this.#latencyMs, unlessClosed);
     else void Promise.resolve().then(unlessClosed);
@@ -269,11 +260,5 @@ export class MemoryNamespace implements Namespace {
     if (this.#releases.size >= this.#maxSubscriptions) {
       throw new RdvError('quota', `more than ${this.#maxSubscriptions} subscriptions: close some first`);
     }
-  }
-
-  #setState(state: NamespaceState): void {
-    if (this.#state === state || this.#state === 'closed') return;
-    this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
   }
 }

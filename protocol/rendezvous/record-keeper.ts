@@ -1,14 +1,16 @@
 /**
- * Keeps a publication's records in its namespaces (SPEC §2, §3): one per epoch that is due (`due-epochs.ts`); restores what an unchecked namespace lost; replaces all by tombstones. Owns the epochs'
- * inboxes and prekeys. What a response leads to is not decided here.
+ * Keeps a publication's records in its namespaces (SPEC §2, §3): one per epoch that is due (`due-epochs.ts`); restores
+ * what an unchecked namespace lost; replaces all by tombstones. Owns the epochs' inboxes and prekeys. What a response leads
+ * to is not decided here.
  */
-import { equalBytes, toHex, wipe } from '../core/bytes.js';
+import { equalBytes, wipe } from '../core/bytes.js';
 import { EPOCH_SECONDS, KEY_BYTES, NOT_AFTER_GRACE_SECONDS, QUEUE_TTL_SECONDS } from '../core/constants.js';
 import { withDeadline } from '../core/deadline.js';
 import { type RdvError, toRdvError } from '../core/errors.js';
 import type { StoreWrite, Timer } from '../core/ports.js';
 import { type Rate, TokenBucket } from '../core/token-bucket.js';
 import type { Namespace, RecordListener, Watch } from '../namespace/port.js';
+import { PutAgain } from '../namespace/put-again.js';
 import { openRecord } from '../record/body.js';
 import { decodeRecord, type RecordEnvelope, verifyRecord } from '../record/envelope.js';
 import { type TombstoneReason, tombstoneReason } from '../record/tombstone.js';
@@ -17,6 +19,7 @@ import { DueEpochs } from './due-epochs.js';
 import { epochRecord, epochTombstone } from './epoch-record.js';
 import type { Inbox } from './inbox.js';
 import type { KeeperInit } from './keeper-init.js';
+import { OtherOwners } from './other-owners.js';
 import { type OwnerKey, ownerKey } from './owner-key.js';
 import type { StoredPrekey } from './publication-store.js';
 import { Restorer } from './restorer.js';
@@ -47,10 +50,11 @@ export class RecordKeeper {
   readonly #aborter = new AbortController();
   /** Fires first, so that no signer holds a closing publication up. */
   readonly #ending = new AbortController();
-  readonly #others = new Set<string>();
+  readonly #others: OtherOwners;
   readonly #announced = new Set<number>();
   readonly #checks: TokenBucket;
   readonly #dueEpochs: DueEpochs;
+  readonly #puttingAgain: readonly PutAgain[];
   /** Unix seconds; 0 is never. */
   #expiry: number;
   #publishing = false;
@@ -64,7 +68,14 @@ export class RecordKeeper {
     this.#init = init;
     this.#expiry = init.expiry;
     this.#checks = new TokenBucket(init.clock, CHECK_RATE);
+    this.#others = new OtherOwners(() => this.#checks.take() === 0);
     this.#dueEpochs = new DueEpochs(init.random, init.aheadEpochs);
+    this.#puttingAgain = init.namespaces.map(
+      (namespace) =>
+        new PutAgain(init.clock, namespace, () => {
+          for (const epoch of this.#epochs.values()) this.#put(epoch, namespace);
+        }),
+    );
   }
 
   /**
@@ -114,6 +125,7 @@ export class RecordKeeper {
    */
   async close(): Promise<void> {
     this.#timer?.cancel();
+    for (const again of this.#puttingAgain) again.close();
     this.#ending.abort();
     await this.#work;
     if (this.#tombstonesOut.size > 0) {
@@ -127,7 +139,7 @@ export class RecordKeeper {
 
   /** Owners of other publications seen under the tag: 64 at most are counted. */
   get others(): number {
-    return this.#others.size;
+    return this.#others.count;
   }
 
   #queue(work: () => Promise<void>): Promise<void> {
@@ -277,6 +289,7 @@ export class RecordKeeper {
   #announce(epoch: Epoch): void {
     this.#announced.add(epoch.keys.epoch);
     for (const namespace of this.#init.namespaces) this.#put(epoch, namespace);
+    for (const again of this.#puttingAgain) again.begin();
   }
 
   #put(epoch: Epoch, namespace: Namespace): void {
@@ -315,7 +328,8 @@ export class RecordKeeper {
       // Cleared, or overwritten by what is no record at all.
     }
     if (heard && !equalBytes(heard.owner, epoch.owner.publicKey)) {
-      this.#onOther(epoch, heard);
+      // A warning only: refusing would make whoever reads the billboard first its owner.
+      if (this.#others.isNew(heard, epoch.keys.recordKey, this.#seconds())) this.#init.onEvent('already-published');
       return;
     }
     const newer = heard && heard.seq >= record.seq && equalBytes(heard.id, epoch.keys.id);
@@ -345,20 +359,6 @@ export class RecordKeeper {
   #renewed(epoch: Epoch, record: RecordEnvelope, heard: number): Uint8Array {
     const body = openRecord(record, epoch.keys.recordKey);
     return epochRecord(epoch, this.#nextSeq(epoch, heard), record.notAfter, body, this.#init.random);
-  }
-
-  /** A warning only: refusing would make whoever reads the billboard first its owner. */
-  #onOther(epoch: Epoch, heard: RecordEnvelope): void {
-    const name = toHex(heard.owner);
-    if (this.#others.has(name) || this.#others.size >= 64 || heard.tombstone) return;
-    if (heard.notAfter <= this.#seconds() || this.#checks.take() > 0 || !verifyRecord(heard)) return;
-    try {
-      openRecord(heard, epoch.keys.recordKey);
-    } catch {
-      return;
-    }
-    this.#others.add(name);
-    this.#init.onEvent('already-published');
   }
 
   async #forget(number: number, epoch: Epoch): Promise<void> {

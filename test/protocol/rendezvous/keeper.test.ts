@@ -4,7 +4,7 @@ import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { StoreWrite } from '@rdv/protocol/core/ports';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
 import { DueEpochs } from '@rdv/protocol/rendezvous/due-epochs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { testOwner, testRecord } from '../../contract/records.js';
 import { Rig, random } from './rig.js';
 
@@ -102,6 +102,50 @@ describe('records', () => {
     await rig.clock.advance(1000);
     expect(recordsOf(rig, epoch).some((record) => record.seq === own!.seq)).toBe(true);
     expect(events).toContain('restored');
+  });
+
+  describe('that a bare store acknowledged and then lost without a word', () => {
+    const lost = async (rig: Rig, afterMs: number): Promise<number> => {
+      const { id } = rig.tag.epoch(epochNow(rig));
+      for (const { owner } of recordsOf(rig, epochNow(rig))) rig.hub.lose(id, owner);
+      await rig.clock.advance(afterMs);
+      return recordsOf(rig, epochNow(rig)).length;
+    };
+
+    it('are there again 10 s and 60 s after they were put, and after each time that it is reached again', async () => {
+      const rig = new Rig({ unchecked: true });
+      const client = rig.client();
+      const publication = await rig.publish({}, { namespaces: [client] });
+      await rig.clock.advance(100);
+      expect(await lost(rig, 9000)).toBe(0);
+      expect(await lost(rig, 1000)).toBe(1);
+      expect(await lost(rig, 49_000)).toBe(0);
+      expect(await lost(rig, 1000)).toBe(1);
+      expect(await lost(rig, 600_000)).toBe(0);
+      client.setDown();
+      await rig.clock.advance(5000);
+      client.setUp();
+      expect(await lost(rig, 9000)).toBe(0);
+      expect(await lost(rig, 1000)).toBe(1);
+      await publication.unpublish();
+      await rig.clock.advance(100);
+      expect(await lost(rig, 10_000)).toBe(1);
+      expect(recordsOf(rig, epochNow(rig)).map(({ tombstone }) => tombstone)).toEqual([true]);
+    });
+
+    it('are put there once where what is acknowledged is kept', async () => {
+      for (const [unchecked, puts] of [
+        [false, 1],
+        [true, 3],
+      ] as const) {
+        const rig = new Rig({ unchecked });
+        const client = rig.client();
+        const put = vi.spyOn(client, 'put');
+        await rig.publish({}, { namespaces: [client] });
+        await rig.clock.advance(3_600_000);
+        expect(put).toHaveBeenCalledTimes(puts);
+      }
+    });
   });
 
   it('of a limit that was lowered are full at once', async () => {

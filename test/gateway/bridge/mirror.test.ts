@@ -1,0 +1,41 @@
+/** Records mirrored into a bare store that loses what it has acknowledged. */
+import { Mirror } from '@rdv/gateway/bridge/mirror';
+import { silentLogger } from '@rdv/protocol/core/logger-silent';
+import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
+import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
+import { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
+import { expect, it } from 'vitest';
+import { bytes, testOwner, testRecord } from '../../contract/records.js';
+
+const NOW_MS = 1_800_014_400_000;
+
+it('are there again after 10 s and 60 s, in their newest form', async () => {
+  const clock = new VirtualClock(NOW_MS, () => new Promise((resolve) => setImmediate(resolve)));
+  const hub = new MemoryHub({ clock, unchecked: true });
+  const far = new MemoryNamespace(hub, {});
+  const mirror = new Mirror(far, clock, silentLogger);
+  const id = bytes(32);
+  const owner = testOwner();
+  const [first, second] = [1, 2].map((seq) => testRecord({ id, owner, seq, notAfter: NOW_MS / 1000 + 3600 }));
+  const offer = mirror.offer(first!);
+  await clock.advance(100);
+  await offer;
+  // The publisher, there by another way, puts the next one: that is what is to stand.
+  hub.put(Symbol('the publisher'), second!, 8);
+  await clock.advance(100);
+  hub.lose(id, owner.publicKey);
+  await clock.advance(9000);
+  expect(hub.records(id)).toEqual([]);
+  await clock.advance(1000);
+  expect(hub.records(id)).toEqual([second]);
+  hub.lose(id, owner.publicKey);
+  await clock.advance(50_000);
+  expect(hub.records(id)).toEqual([second]);
+  mirror.close();
+  hub.lose(id, owner.publicKey);
+  far.setDown();
+  far.setUp();
+  await clock.advance(60_000);
+  expect(hub.records(id)).toEqual([]);
+  await far.close();
+});
