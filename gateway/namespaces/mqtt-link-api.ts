@@ -30,9 +30,10 @@ export interface LinkSubscription {
   onHeld(): void;
   /**
    * The broker has read everything up to the subscription. `inOrder`: a retained message that came before has no
-   * others behind it, as is the way of brokers that speak MQTT 5.
+   * others behind it, as is the way of brokers that speak MQTT 5. `again`: another round trip on the same connection;
+   * rejects when that ends.
    */
-  onMarker?(inOrder: boolean): void;
+  onMarker?(inOrder: boolean, again: () => Promise<void>): void;
   /** The broker will not have it: it is forgotten. */
   onRefused(error: RdvError): void;
 }

@@ -348,7 +348,7 @@ export class MqttLink {
         }
         marker?.then(
           () => {
-            for (const subscription of watches) subscription.onMarker?.(version === 5);
+            for (const subscription of watches) subscription.onMarker?.(version === 5, () => connection.roundTrip());
           },
           () => {},
         );

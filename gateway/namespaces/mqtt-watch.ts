@@ -2,7 +2,8 @@
  * When a look-up over a broker is answered (port.ts, `Watch.answered`), and what is gone since the last time. MQTT has
  * no word for "that was all". A round trip is sent along with the subscription: brokers that read retained messages
  * at once have sent all of them when it comes back. Some (aedes, clusters) read them in the background; there, a
- * short silence after it is the answer.
+ * short silence after it is the answer, and another round trip in which nothing came: on a busy machine time passes
+ * while what was sent lies in a socket.
  *
  * After a reconnect the same is asked again. Whatever was there before and is not any more (a broker that keeps
  * nothing over a restart) is reported, so that its publisher restores it.
@@ -27,6 +28,7 @@ export class MqttAnswer {
   #before: ReadonlyMap<string, Uint8Array> = new Map();
   #heard = new Map<string, Uint8Array>();
   #marked = false;
+  #again: () => Promise<void> = async () => {};
   #settled = false;
   #timer: Timer | undefined;
 
@@ -43,7 +45,7 @@ export class MqttAnswer {
 
   /** The question goes out (again). */
   asked(): void {
-    this.#timer?.cancel();
+    this.#cancelTimer();
     this.#before = new Map([...this.#before, ...this.#heard]);
     this.#heard = new Map();
     this.#marked = false;
@@ -60,9 +62,14 @@ export class MqttAnswer {
     this.#heard.delete(toHex(owner));
   }
 
-  /** The round trip came back. @param inOrder whether what came before it is all there was */
-  marker(inOrder: boolean): void {
+  /**
+   * The round trip came back.
+   * @param inOrder whether what came before it is all there was
+   * @param again another one; rejects when the connection ends, for then it is asked again
+   */
+  marker(inOrder: boolean, again: () => Promise<void>): void {
     this.#marked = true;
+    this.#again = again;
     if (this.#heard.size === 0) this.#settleAfter(NOTHING_HEARD_MS);
     else if (inOrder) this.#settle();
     else this.#settleAfter(SETTLING_MS);
@@ -70,20 +77,32 @@ export class MqttAnswer {
 
   /** It cannot be asked. */
   fail(error: RdvError): void {
-    this.#timer?.cancel();
+    this.#cancelTimer();
     this.#reject(error);
   }
 
   /** It was given up. */
   cancel(): void {
-    this.#timer?.cancel();
+    this.#cancelTimer();
     // Most are closed long after the answer: an error, with its stack, is made for the others only.
     if (!this.#settled) this.#reject(new CanceledError());
   }
 
+  #cancelTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
   #settleAfter(ms: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(ms, () => this.#settle());
+    const timer = this.#clock.schedule(ms, () => {
+      const settle = (): void => {
+        // Something came meanwhile, or it was asked again, or given up.
+        if (this.#timer === timer) this.#settle();
+      };
+      this.#again().then(settle, () => {});
+    });
+    this.#timer = timer;
   }
 
   #settle(): void {

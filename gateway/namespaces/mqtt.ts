@@ -154,7 +154,7 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
       filter,
       onAsked: () => answer.asked(),
       onHeld: () => {},
-      onMarker: (inOrder) => answer.marker(inOrder),
+      onMarker: (inOrder, again) => answer.marker(inOrder, again),
       onRefused: (error) => answer.fail(error),
     };
     const close = this.#listen(subscription, hear, () => answer.cancel(), options.signal);
