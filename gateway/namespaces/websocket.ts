@@ -21,6 +21,8 @@ const HANDSHAKE_MS = 10_000;
 const PING_MS = 30_000;
 const SILENT_MS = 75_000;
 const EARLY_MAX = 64;
+/** Beside one packet under way. */
+const UNREAD_MAX_BYTES: number = 4 * WEBSOCKET_PACKET_BYTES;
 
 class WebSocketPipe implements PacketPipe {
   readonly maxPacketBytes = WEBSOCKET_PACKET_BYTES;
@@ -46,6 +48,11 @@ class WebSocketPipe implements PacketPipe {
     };
     alive();
     for (const sign of ['ping', 'pong', 'message'] as const) socket.on(sign, alive);
+    socket.on('ping', (data: Buffer) => {
+      // The library would answer, and keep the answers in memory, for as long as one asks without reading.
+      if (socket.bufferedAmount > UNREAD_MAX_BYTES) this.#cut();
+      else socket.pong(data);
+    });
     if (!pings) return;
     const ping = (): void => {
       if (this.#closed !== undefined) return;
@@ -111,6 +118,7 @@ export async function connectWebSocket(
     maxPayload: WEBSOCKET_PACKET_BYTES,
     maxHeaderSize: 16 * 1024,
     perMessageDeflate: false,
+    autoPong: false,
     followRedirects: false,
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
@@ -150,8 +158,8 @@ function refused(name: string, status: number): RdvError {
 }
 
 export interface WebSocketDoor {
-  /** @returns undefined to let it in, else the HTTP status that it gets */
-  readonly knock: (request: IncomingMessage) => number | undefined;
+  /** @returns undefined to let it in, else what it is answered, as HTTP */
+  readonly knock: (request: IncomingMessage) => string | undefined;
   readonly enter: (pipe: PacketPipe, request: IncomingMessage) => void;
 }
 
@@ -163,14 +171,15 @@ export async function acceptWebSockets(server: Server, clock: Clock, door: WebSo
     clientTracking: false,
     maxPayload: WEBSOCKET_PACKET_BYTES,
     perMessageDeflate: false,
+    autoPong: false,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {});
-    const status = door.knock(request);
-    if (status === undefined) {
+    const refusal = door.knock(request);
+    if (refusal === undefined) {
       sockets.handleUpgrade(request, socket, head, (one) => door.enter(new WebSocketPipe(one, clock, true), request));
       return;
     }
-    socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    socket.end(refusal);
   });
 }

@@ -9,11 +9,11 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { RdvError } from '@rdv/protocol/core/errors';
-import type { Logger } from '@rdv/protocol/core/ports';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { Clock, Logger } from '@rdv/protocol/core/ports';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { callerAddress, trustedAddress } from './caller-address.js';
 import type { HttpAnswer, HttpRequest, HttpRoute } from './http-route.js';
-import { ProblemError, problemOf } from './problem.js';
+import { ProblemError, problemAnswer, problemText } from './problem.js';
 import { addressKey, type Caller, type LimitBook } from './service-limits.js';
 
 export interface HttpAppOptions {
@@ -30,6 +30,20 @@ export interface HttpAppOptions {
   readonly trustedProxies: readonly string[];
   /** Connections at once. */
   readonly maxConnections: number;
+  readonly clock: Clock;
+  readonly patience?: Partial<Patience>;
+}
+
+/** How long, in milliseconds, others may take. */
+export interface Patience {
+  /** From the beginning of a connection or request to the end of its head. */
+  readonly headMs: number;
+  /** To its end. */
+  readonly requestMs: number;
+  /** A connection on which not one byte moves; longer than a long poll, and than what streams are kept alive by. */
+  readonly idleMs: number;
+  /** For what is under way when the service closes. */
+  readonly closeMs: number;
 }
 
 export interface HttpApp {
@@ -44,7 +58,7 @@ export interface HttpApp {
 }
 
 const HEADERS_MAX_BYTES = 16 * 1024;
-const REQUEST_MS = 30_000;
+const PATIENCE: Patience = { headMs: 10_000, requestMs: 30_000, idleMs: 75_000, closeMs: 3000 };
 const KEEP_ALIVE_MS = 72_000;
 /** Of one address, beside its streams. */
 const IDLE_CONNECTIONS = 256;
@@ -54,7 +68,9 @@ const CLIENT_MAX_CHARS = 64;
 
 /** @throws RdvError `config` for a proxy that is no address */
 export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
-  const { base, routes, book, log, tls, origins } = options;
+  const { base, routes, book, log, tls, origins, clock } = options;
+  const { headMs, requestMs, idleMs, closeMs } = { ...PATIENCE, ...options.patience };
+  let closing = false;
   const addressOf = callerAddress(options.trustedProxies);
   const callerOf = (request: IncomingMessage): Caller => {
     const token = request.headers[CLIENT_HEADER];
@@ -62,37 +78,63 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   };
   const [{ fastify }, { default: cors }] = await Promise.all([import('fastify'), import('@fastify/cors')]);
   const fail = (reply: FastifyReply, error: unknown): void => void answer(reply, failure(error, base, log));
-  const http = { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: 10_000, keepAliveTimeout: KEEP_ALIVE_MS };
+  const http = {
+    maxHeaderSize: HEADERS_MAX_BYTES,
+    headersTimeout: headMs,
+    // Node looks every 30 s otherwise, so that what should last 10 s lasts 40.
+    connectionsCheckingInterval: Math.ceil(headMs / 4),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
   const common = {
     logger: false,
     bodyLimit: 64 * 1024,
-    requestTimeout: REQUEST_MS,
+    connectionTimeout: idleMs,
+    requestTimeout: requestMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    // What is no HTTP, or comes too slowly to be it.
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => refuse(error, socket, base),
     routerOptions: { maxParamLength: 64 },
     // A path that makes no sense: answered like everything else.
     frameworkErrors: (error: Error, _request: unknown, reply: unknown) => fail(reply as FastifyReply, error),
   } as const;
   const app = (tls
-    ? fastify({ ...common, https: { ...http, ...tls, minVersion: 'TLSv1.2' } })
+    ? fastify({ ...common, https: { ...http, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: headMs } })
     : fastify({ ...common, http })) as unknown as FastifyInstance;
   app.server.maxConnections = options.maxConnections;
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   app.server.on('connection', connectionGuard(book, options.trustedProxies));
   await app.register(cors, {
     origin: origins === '*' ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'PUT', 'POST'],
+    // OPTIONS may be asked by others than pages.
+    strictPreflight: false,
     allowedHeaders: ['content-type', 'if-match', 'if-none-match', 'last-event-id', CLIENT_HEADER, 'authorization'],
-    exposedHeaders: ['etag', 'retry-after'],
+    exposedHeaders: ['etag', 'retry-after', 'allow'],
     maxAge: 7200,
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, _request, reply) => fail(reply, error));
-  app.setNotFoundHandler((_request, reply) =>
-    fail(reply, new ProblemError('not-found', `no such resource: see ${base}/1/openapi.json`)),
-  );
+  app.setNotFoundHandler(({ url }, reply) => {
+    const allow = methodsOf(routes, url.slice(base.length).replace(/\?.*$/, ''));
+    const problem = allow
+      ? new ProblemError('not-allowed', `this resource has other methods: see ${base}/1/openapi.json`)
+      : new ProblemError('not-found', `no such resource: see ${base}/1/openapi.json`);
+    if (allow) reply.header('allow', allow.join(', '));
+    fail(reply, problem);
+  });
   const callers = new WeakMap<FastifyRequest, Caller>();
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
   app.addHook('onRequest', async (request) => {
+    if (closing) throw new ProblemError('closing', 'the service is closing', 1000);
     const caller = callerOf(request.raw);
     callers.set(request, caller);
     book.request(caller, Number(request.headers['content-length'] ?? 0) || 0);
@@ -103,16 +145,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
       url: `${base}${route.path}`,
       exposeHeadRoute: route.method === 'GET' && !route.streams,
       ...(route.maxBodyBytes !== undefined && { bodyLimit: route.maxBodyBytes }),
-      handler: async (request, reply) =>
-        answer(reply, await route.handle(asked(request, route, callers.get(request)!))),
-    });
-  }
-  for (const [path, methods] of otherMethods(routes)) {
-    app.route({
-      method: methods,
-      url: `${base}${path}`,
-      handler: async () => {
-        throw new ProblemError('not-allowed', `this resource has other methods: see ${base}/1/openapi.json`);
+      handler: async (request, reply) => {
+        const caller = callers.get(request)!;
+        // What came without a length counts now that it has come.
+        if (request.headers['content-length'] === undefined && request.body instanceof Uint8Array)
+          book.request(caller, request.body.length, 0);
+        const onOver = (listener: () => void): void => void reply.raw.once('close', listener);
+        return answer(reply, await route.handle(asked(request, route, caller, onOver)));
       },
     });
   }
@@ -129,7 +168,16 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     },
     renewTls: (next) => (app.server as unknown as SecureServer).setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
     caller: callerOf,
-    close: () => app.close(),
+    async close() {
+      closing = true;
+      // Node ends what is idle, but for what has not asked anything yet.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      const end = clock.schedule(closeMs, () => {
+        for (const socket of sockets) socket.destroy();
+      });
+      await app.close();
+      end.cancel();
+    },
   };
 }
 
@@ -153,22 +201,37 @@ function connectionGuard(book: LimitBook, proxies: readonly string[]): (socket: 
   };
 }
 
-const METHODS = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'] as const;
-
-/** By path, the methods that no route has. */
-function otherMethods(routes: readonly HttpRoute[]): Map<string, HTTPMethods[]> {
-  const others = new Map<string, HTTPMethods[]>();
-  for (const { path } of routes) {
-    const taken = routes.filter((route) => route.path === path).map(({ method }) => method);
-    others.set(
-      path,
-      METHODS.filter((method) => !(taken as readonly string[]).includes(method)),
-    );
-  }
-  return others;
+/** The methods that a path has, if it has any. */
+function methodsOf(routes: readonly HttpRoute[], path: string): readonly string[] | undefined {
+  const fits = (template: string): boolean =>
+    new RegExp(`^${template.replaceAll('.', '\\.').replace(/:\w+/g, '[^/]+')}$`).test(path);
+  const those = routes.filter(({ path: template }) => fits(template));
+  if (those.length === 0) return undefined;
+  const methods = those.flatMap(({ method, streams }) => (method === 'GET' && !streams ? ['GET', 'HEAD'] : [method]));
+  return [...methods.sort(), 'OPTIONS'];
 }
 
-function asked(request: FastifyRequest, { takes = [] }: HttpRoute, caller: Caller): HttpRequest {
+/** Answers what did not become a request. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket, base: string): void {
+  // Behind an answer, or part of one, another would be taken for that.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  const problems: Readonly<Record<string, ProblemError>> = {
+    ERR_HTTP_REQUEST_TIMEOUT: new ProblemError('too-slow', 'the request did not come in time: send it again', 1000),
+    HPE_HEADER_OVERFLOW: new ProblemError('head-too-large', `a head has at most ${HEADERS_MAX_BYTES} bytes`),
+  };
+  const problem = problems[error.code ?? ''] ?? new ProblemError('malformed', 'this is not HTTP/1.1');
+  socket.end(problemText(problemAnswer(problem, base)), () => socket.destroy());
+}
+
+function asked(
+  request: FastifyRequest,
+  { takes = [] }: HttpRoute,
+  caller: Caller,
+  onOver: HttpRequest['onOver'],
+): HttpRequest {
   const mediaType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   const body =
     request.body instanceof Uint8Array && request.body.length > 0 ? Uint8Array.from(request.body) : undefined;
@@ -179,22 +242,14 @@ function asked(request: FastifyRequest, { takes = [] }: HttpRoute, caller: Calle
     query[name] = [value].flat();
   }
   const params = request.params as Record<string, string>;
-  return { caller, params, query, headers: request.headers, mediaType, body: takes.length > 0 ? body : undefined };
+  const { headers } = request;
+  return { caller, params, query, headers, mediaType, body: takes.length > 0 ? body : undefined, onOver };
 }
 
 function failure(error: unknown, base: string, log: Logger): HttpAnswer {
-  const problem = problemOf(error, base);
+  const problem = problemAnswer(error, base);
   if (problem.status === 500) log.error('a request failed', { reason: (error as Error).message });
-  const { retryAfterMs } = problem;
-  return {
-    status: problem.status,
-    headers: {
-      'content-type': 'application/problem+json',
-      'cache-control': 'no-store',
-      ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
-    },
-    body: JSON.stringify(problem),
-  };
+  return problem;
 }
 
 function answer(reply: FastifyReply, { status, headers = {}, body, stream }: HttpAnswer): FastifyReply {

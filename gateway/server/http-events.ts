@@ -107,9 +107,24 @@ export function eventRoutes(options: EventRoutesOptions): readonly HttpRoute[] {
   ];
 }
 
+/** @returns the way to give back what the stream, and what it follows, count for */
+function counted({ book }: EventRoutesOptions, { caller }: HttpRequest, { queues, ids }: EventRequest): () => void {
+  const stream = book.stream(caller);
+  try {
+    const items = book.follow(caller, queues.length + ids.length);
+    return () => {
+      items();
+      stream();
+    };
+  } catch (error) {
+    stream();
+    throw error;
+  }
+}
+
 /** Waits for something, gathers what comes in the same moment, answers. */
 async function poll(options: EventRoutesOptions, request: HttpRequest, asked: EventRequest): Promise<HttpAnswer> {
-  const release = options.book.stream(request.caller);
+  const release = counted(options, request, asked);
   const events: Event[] = [];
   const known = new Map(asked.ids.map(({ id, tag }) => [toBase64Url(id), tag]));
   let bytes = 0;
@@ -138,6 +153,7 @@ async function poll(options: EventRoutesOptions, request: HttpRequest, asked: Ev
     });
     timer = options.clock.schedule(asked.waitSeconds * 1000, over);
     options.open.add(over);
+    request.onOver(over);
     feeds.begin();
     await done;
     const body = JSON.stringify({ position: feeds.position, events: events.slice(0, POLL_EVENTS) });
@@ -151,7 +167,7 @@ async function poll(options: EventRoutesOptions, request: HttpRequest, asked: Ev
 }
 
 async function stream(options: EventRoutesOptions, request: HttpRequest, asked: EventRequest): Promise<HttpAnswer> {
-  const release = options.book.stream(request.caller);
+  const release = counted(options, request, asked);
   let writer: EventWriter | undefined;
   try {
     const feeds = await openFeeds(options, asked, {

@@ -33,7 +33,7 @@ export function queueRoutes({ store, book, clock }: QueueRoutesOptions): readonl
         const frame = request.body;
         if (!frame || frame.length === 0) throw new ProblemError('malformed', 'a frame has at least one byte');
         const expires = expiryOf(request);
-        const wait = book.frame(queue);
+        const wait = book.frame(request.caller, queue);
         if (wait > 0) throw new ProblemError('rate-limited', 'too many frames to this queue', wait);
         await store.append({ queue, frame, sender: request.caller.address, expires });
         return { status: 204 };
@@ -47,9 +47,11 @@ export function queueRoutes({ store, book, clock }: QueueRoutesOptions): readonl
       async handle(request) {
         const frames = framesIn(request.body ?? new Uint8Array(0));
         const expires = expiryOf(request);
+        // As if each had come by itself; the request has been counted.
+        book.request(request.caller, 0, frames.length - 1);
         const refused: { index: number; code: string; retryAfterMs: number }[] = [];
         const kept = frames.map(async ({ queue, frame }, index) => {
-          const retryAfterMs = book.frame(queue);
+          const retryAfterMs = book.frame(request.caller, queue);
           if (retryAfterMs > 0) refused.push({ index, code: 'quota', retryAfterMs });
           else await store.append({ queue, frame, sender: request.caller.address, expires });
         });

@@ -6,7 +6,7 @@ import type { Clock } from '@rdv/protocol/core/ports';
 import { checkPut, decodeRecord } from '@rdv/protocol/record/envelope';
 import { accepted, bytesIn, CBOR, type HttpAnswer, type HttpRequest, type HttpRoute } from './http-route.js';
 import { ProblemError } from './problem.js';
-import { RECORD_HASH_BYTES, recordTag } from './record-hash.js';
+import { recordTag } from './record-hash.js';
 import type { LimitBook } from './service-limits.js';
 import type { PutOperation } from './store/operations.js';
 import type { ServiceStore } from './store/service-store.js';
@@ -82,20 +82,22 @@ function tagsIn(header: string | undefined): readonly string[] {
 
 /** @throws ProblemError `malformed` */
 function conditionOf({ headers }: HttpRequest): PutOperation['onlyIf'] {
-  const unless = headers['if-none-match'];
+  const { 'if-none-match': unless, 'if-match': given } = headers;
   if (unless !== undefined) {
-    if (unless.trim() !== '*') throw new ProblemError('malformed', 'with PUT, If-None-Match is "*"');
+    if (unless.trim() !== '*' || given !== undefined)
+      throw new ProblemError('malformed', 'with PUT, If-None-Match is "*", and stands alone');
     return 'absent';
   }
-  const given = headers['if-match'];
   if (given === undefined) return undefined;
-  const [, tag] = /^"([\w-]{22})"$/.exec(given.trim()) ?? [];
-  if (tag === undefined) throw new ProblemError('malformed', 'If-Match is the one ETag that was given');
-  let current = new Uint8Array(RECORD_HASH_BYTES);
-  try {
-    current = Uint8Array.from(fromBase64Url(tag));
-  } catch {
-    // No tag of ours: it matches nothing.
-  }
+  if (given.trim() === '*') return 'present';
+  // A weak tag, or one that is none of ours, matches nothing (RFC 9110, 13.1.1).
+  const current = given.split(',').flatMap((tag) => {
+    const [, name] = /^\s*"([\w-]{22})"\s*$/.exec(tag) ?? [];
+    try {
+      return name === undefined ? [] : [fromBase64Url(name)];
+    } catch {
+      return [];
+    }
+  });
   return { current };
 }

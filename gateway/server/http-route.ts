@@ -13,6 +13,8 @@ export interface HttpRequest {
   /** Without parameters, in lower case; undefined without a body. */
   readonly mediaType: string | undefined;
   readonly body: Uint8Array | undefined;
+  /** Calls `listener` when it has been answered, or nobody waits for the answer any more. */
+  onOver(listener: () => void): void;
 }
 
 export interface HttpAnswer {

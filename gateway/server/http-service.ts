@@ -9,7 +9,7 @@ import { acceptWebSockets } from '../namespaces/websocket.js';
 import { FanOut } from './fan-out.js';
 import { FeedBudget } from './frame-feed.js';
 import { aboutRoutes } from './http-about.js';
-import { createHttpApp, type HttpApp } from './http-app.js';
+import { createHttpApp, type HttpApp, type Patience } from './http-app.js';
 import { eventRoutes } from './http-events.js';
 import { queueRoutes } from './http-queues.js';
 import { recordRoutes } from './http-records.js';
@@ -36,6 +36,8 @@ export interface HttpServiceOptions extends Surroundings {
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed; default none. */
   readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<ServiceLimits>;
+  /** How long it waits for those at the other end. */
+  readonly patience?: Partial<Patience>;
   readonly storeLimits?: Partial<StoreLimits>;
 }
 
@@ -78,8 +80,10 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
   let closing: Promise<void> | undefined;
   const closeAll = (): Promise<void> => {
     closing ??= (async () => {
+      // First, so that nobody comes back to it.
+      const closed = app?.close();
       for (const end of [...open]) end();
-      await app?.close();
+      await closed;
       fanOut.close();
       await store.close();
     })();
@@ -99,10 +103,12 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
       origins,
       trustedProxies: options.trustedProxies ?? [],
       maxConnections: book.limits.streams + 1024,
+      clock,
+      ...(options.patience && { patience: options.patience }),
       ...(options.tls && { tls: options.tls }),
     });
     const { caller, server } = app;
-    const door = linkDoor({ ...options, ...parts, path: `${base}/1/link`, origins, caller });
+    const door = linkDoor({ ...options, ...parts, base, origins, caller });
     await acceptWebSockets(server, clock, door);
     const bound = await app.listen(host, port);
     const shown = host.includes(':') ? `[${host}]` : host;

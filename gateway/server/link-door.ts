@@ -17,7 +17,7 @@ import { checkPut } from '@rdv/protocol/record/envelope';
 import type { WebSocketDoor } from '../namespaces/websocket.js';
 import type { FanOut } from './fan-out.js';
 import { type FeedBudget, FrameFeed } from './frame-feed.js';
-import { ProblemError } from './problem.js';
+import { ProblemError, problemAnswer, problemText } from './problem.js';
 import { RecordFeed } from './record-feed.js';
 import type { Caller, LimitBook } from './service-limits.js';
 import type { ServiceStore } from './store/service-store.js';
@@ -28,8 +28,8 @@ export interface LinkDoorOptions extends Surroundings {
   readonly book: LimitBook;
   readonly budget: FeedBudget;
   readonly open: Set<() => void>;
-  /** Where links are asked for. */
-  readonly path: string;
+  /** What stands before `/1/link`, where links are asked for. */
+  readonly base: string;
   readonly origins: '*' | readonly string[];
   readonly caller: (request: IncomingMessage) => Caller;
 }
@@ -46,24 +46,32 @@ type Sessions = Map<string, LinkPeer>;
 export function linkDoor(options: LinkDoorOptions): WebSocketDoor {
   const sessions: Sessions = new Map();
   const releases = new WeakMap<IncomingMessage, () => void>();
+  const path = `${options.base}/1/link`;
+  const admit = (request: IncomingMessage): void => {
+    const asked = sessionOf(request, path);
+    if (asked === undefined) throw new ProblemError('not-found', 'links are at /1/link');
+    if (asked === 'malformed') throw new ProblemError('malformed', '"session" expected 16 bytes in base64url');
+    const { origin } = request.headers;
+    if (options.origins !== '*' && origin !== undefined && !options.origins.includes(origin))
+      throw new ProblemError('origin', 'pages of this origin may not use the service');
+    const caller = options.caller(request);
+    options.book.request(caller, 0);
+    const release = options.book.stream(caller);
+    releases.set(request, release);
+    // Also when the handshake comes to nothing.
+    request.socket.once('close', release);
+  };
   return {
     knock: (request) => {
-      const asked = sessionOf(request, options.path);
-      if (asked === undefined) return 404;
-      if (asked === 'malformed') return 400;
-      const { origin } = request.headers;
-      if (options.origins !== '*' && origin !== undefined && !options.origins.includes(origin)) return 403;
       try {
-        const caller = options.caller(request);
-        options.book.request(caller, 0);
-        releases.set(request, options.book.stream(caller));
-      } catch {
-        return 429;
+        admit(request);
+        return undefined;
+      } catch (error) {
+        return problemText(problemAnswer(error, options.base));
       }
-      return undefined;
     },
     enter: (pipe, request) => {
-      const asked = sessionOf(request, options.path);
+      const asked = sessionOf(request, path);
       const release = releases.get(request) ?? (() => {});
       if (asked === undefined || asked === 'malformed') return pipe.close();
       new ServedLink(options, pipe, options.caller(request), asked, sessions, release);
@@ -97,6 +105,9 @@ class ServedLink {
   readonly #link: LinkPeer;
   readonly #feed: FrameFeed;
   readonly #saved = new Map<string, number>();
+  /** What counts for the address: queues by name, and look-ups. */
+  readonly #queues = new Map<string, () => void>();
+  readonly #lookups = new Set<() => void>();
   #saving: Timer | undefined;
   /** Nothing is handed over before. */
   #pause: Promise<void> = Promise.resolve();
@@ -149,6 +160,7 @@ class ServedLink {
       this.#saving?.cancel();
       void this.#save();
       this.#feed.close();
+      for (const give of [...this.#queues.values(), ...this.#lookups]) give();
       release();
     });
     const saveSoon = (): void => {
@@ -179,7 +191,8 @@ class ServedLink {
 
   #get(query: LinkQuery, answer: LinkAnswer): () => void {
     if (query.kind !== 'id') throw new LinkRefusal('unsupported', 'a store is asked by id');
-    limited(() => this.#options.book.request(this.#caller, 0));
+    const give = this.#count();
+    this.#lookups.add(give);
     const feed = new RecordFeed({
       store: this.#options.store,
       fanOut: this.#options.fanOut,
@@ -188,11 +201,16 @@ class ServedLink {
       onFailure: () => this.#link.close(new RdvError('busy', 'the service cannot read')),
     });
     feed.add(query.id);
-    return () => feed.close();
+    return () => {
+      this.#lookups.delete(give);
+      give();
+      feed.close();
+    };
   }
 
   async #sub(queue: Uint8Array): Promise<void> {
-    limited(() => this.#options.book.request(this.#caller, 0));
+    const give = this.#count();
+    this.#queues.set(toHex(queue), give);
     this.#feed.add(queue);
     try {
       const { after, resumed } = await this.#options.store.hold(this.#session, queue, this.#caller.address);
@@ -201,15 +219,30 @@ class ServedLink {
       // After the acknowledgement: who subscribes is told so before the first frame.
       queueMicrotask(() => this.#feed.begin(queue, from, resumed || this.#fromKept));
     } catch (error) {
-      this.#feed.remove(queue);
+      this.#forget(queue);
       throw error;
     }
+  }
+
+  /** A request by which something is followed. @returns the way to give that back @throws LinkRefusal */
+  #count(): () => void {
+    const { book } = this.#options;
+    return limited(() => {
+      book.request(this.#caller, 0);
+      return book.follow(this.#caller);
+    });
+  }
+
+  #forget(queue: Uint8Array): void {
+    this.#feed.remove(queue);
+    this.#queues.get(toHex(queue))?.();
+    this.#queues.delete(toHex(queue));
   }
 
   #unsub(queue: Uint8Array): void {
     // At the end of the link the session stays.
     if (this.#link.state !== 'open') return;
-    this.#feed.remove(queue);
+    this.#forget(queue);
     this.#saved.delete(toHex(queue));
     this.#options.store.release(this.#session, queue).catch(() => {});
   }
@@ -217,7 +250,7 @@ class ServedLink {
   async #send(queue: Uint8Array, frame: Uint8Array): Promise<void> {
     const { store, book, clock } = this.#options;
     limited(() => book.request(this.#caller, frame.length));
-    const wait = book.frame(queue);
+    const wait = book.frame(this.#caller, queue);
     if (wait > 0) throw new LinkRefusal('quota', 'too many frames to this queue', wait);
     const expires = Math.floor(clock.now() / 1000) + QUEUE_TTL_SECONDS;
     await store.append({ queue, frame, sender: this.#caller.address, expires });
@@ -247,9 +280,9 @@ class ServedLink {
 }
 
 /** A limit of the service, in the words of a link. */
-function limited(spend: () => void): void {
+function limited<T>(spend: () => T): T {
   try {
-    spend();
+    return spend();
   } catch (error) {
     if (error instanceof ProblemError) throw new LinkRefusal('quota', error.message, error.retryAfterMs);
     throw error;

@@ -34,8 +34,14 @@ const binary = (type: string, description: string): JsonObject => ({
 });
 const etag: JsonObject = { etag: { schema: TAG, description: 'Names the state of what was read or put.' } };
 
+/** What any request may come to, whatever it asks. */
+const ANYWHERE: readonly ProblemName[] = [
+  ...(['malformed', 'too-slow', 'head-too-large', 'rate-limited'] as const),
+  ...(['busy', 'closing', 'store', 'internal'] as const),
+];
+
 const answers = (good: JsonObject, ...problems: readonly ProblemName[]): JsonObject => {
-  const all: ProblemName[] = [...problems, 'rate-limited', 'busy', 'closing', 'store', 'internal'];
+  const all = new Set<ProblemName>([...problems, ...ANYWHERE]);
   const byStatus = new Map<number, ProblemName[]>();
   for (const name of all) byStatus.set(PROBLEMS[name].status, [...(byStatus.get(PROBLEMS[name].status) ?? []), name]);
   return {
@@ -163,7 +169,7 @@ const PATHS: JsonObject = {
     put: {
       operationId: 'putRecord',
       summary: 'Puts a record or a tombstone, checked as SPEC §3 says',
-      parameters: [inHeader('if-match', TAG), inHeader('rdv-client', { type: 'string', maxLength: 64 })],
+      parameters: [inHeader('if-match', text), inHeader('rdv-client', { type: 'string', maxLength: 64 })],
       requestBody: binary('application/cbor', 'The record, at most 6327 bytes.'),
       responses: answers(
         {
@@ -237,16 +243,11 @@ const PATHS: JsonObject = {
         inQuery('session', base64url(16, 'Random, of the client')),
         inQuery('kept', { type: 'string', enum: ['1'] }),
       ],
-      responses: {
-        '101': { description: 'Binary messages are packets of SPEC §9.1.' },
-        '400': { description: 'The session is none.' },
-        '403': { description: 'Pages of this origin may not.' },
-        '404': {
-          description: 'Asked for without an upgrade.',
-          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-        },
-        '429': { description: 'More than is allowed.' },
-      },
+      responses: answers(
+        { '101': { description: 'Binary messages are packets of SPEC §9.1.' } },
+        // Also what asks without an upgrade finds nothing.
+        ...(['origin', 'not-found'] as const),
+      ),
     },
   },
 };

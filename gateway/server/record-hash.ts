@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { toBase64Url } from '@rdv/protocol/core/bytes';
 
-export const RECORD_HASH_BYTES = 16;
+const RECORD_HASH_BYTES = 16;
 
 /** SHA-256 over the records, one after the other, first 16 bytes. */
 export function recordHash(...records: readonly Uint8Array[]): Uint8Array {

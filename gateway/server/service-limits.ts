@@ -13,15 +13,18 @@ export interface ServiceLimits {
   readonly bytes: Rate;
   /** Records put by one address: each costs a signature check. */
   readonly puts: Rate;
-  /** Records put under one id, by anybody. */
+  /** Records put under one id by one address; all together four times that, so that one leaves others their part. */
   readonly putsPerId: Rate;
-  /** Frames sent to one queue, by anybody. */
+  /** Frames sent to one queue, likewise. */
   readonly framesPerQueue: Rate;
   /** Event streams and links of one address at once, and of all. */
   readonly streamsPerAddress: number;
   readonly streams: number;
   /** Queues and ids in one stream or link. */
   readonly queuesPerStream: number;
+  /** Queues and ids that one address follows at once, over all its streams and links, and that all do: each is memory. */
+  readonly itemsPerAddress: number;
+  readonly items: number;
   /** Live owners that one address may have under one id. */
   readonly ownersPerAddress: number;
 }
@@ -30,13 +33,18 @@ export const DEFAULT_SERVICE_LIMITS: ServiceLimits = {
   requests: { perSecond: 2000, burst: 8000 },
   bytes: { perSecond: 4 * 1024 ** 2, burst: 16 * 1024 ** 2 },
   puts: { perSecond: 200, burst: 20_000 },
-  putsPerId: { perSecond: 2, burst: 100 },
+  putsPerId: { perSecond: 1, burst: 50 },
   framesPerQueue: { perSecond: 400, burst: 2000 },
   streamsPerAddress: 4096,
   streams: 16_384,
   queuesPerStream: 4096,
+  itemsPerAddress: 100_000,
+  items: 1_000_000,
   ownersPerAddress: 4,
 };
+
+/** What everybody together may do to one id or queue, in parts of one address. */
+const EVERYBODY = 4;
 
 /** Buckets by key, the ones untouched for longest forgotten first. */
 class Buckets {
@@ -58,6 +66,29 @@ class Buckets {
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > this.#max && oldest !== undefined) this.#buckets.delete(oldest);
     return bucket.take(cost);
+  }
+}
+
+/** What is held at once: of each key, and of all. */
+class Tally {
+  readonly #byKey = new Map<string, number>();
+  #all = 0;
+
+  /** @returns which limit is in the way; undefined: it has been counted */
+  add(key: string, count: number, mine: number, all: number): 'mine' | 'all' | undefined {
+    const held = (this.#byKey.get(key) ?? 0) + count;
+    if (held > mine) return 'mine';
+    if (this.#all + count > all) return 'all';
+    this.#byKey.set(key, held);
+    this.#all += count;
+    return undefined;
+  }
+
+  remove(key: string, count: number): void {
+    this.#all -= count;
+    const left = (this.#byKey.get(key) ?? count) - count;
+    if (left > 0) this.#byKey.set(key, left);
+    else this.#byKey.delete(key);
   }
 }
 
@@ -93,10 +124,10 @@ export class LimitBook {
   readonly #requests: Buckets;
   readonly #bytes: Buckets;
   readonly #puts: Buckets;
-  readonly #ids: Buckets;
-  readonly #queues: Buckets;
-  readonly #streams = new Map<string, number>();
-  #allStreams = 0;
+  readonly #ids: readonly [Buckets, Buckets];
+  readonly #queues: readonly [Buckets, Buckets];
+  readonly #streams = new Tally();
+  readonly #items = new Tally();
 
   constructor(clock: Clock, salt: Uint8Array, limits: Partial<ServiceLimits> = {}) {
     this.limits = { ...DEFAULT_SERVICE_LIMITS, ...limits };
@@ -104,8 +135,12 @@ export class LimitBook {
     this.#requests = new Buckets(clock, this.limits.requests);
     this.#bytes = new Buckets(clock, this.limits.bytes);
     this.#puts = new Buckets(clock, this.limits.puts);
-    this.#ids = new Buckets(clock, this.limits.putsPerId);
-    this.#queues = new Buckets(clock, this.limits.framesPerQueue);
+    const shared = (rate: Rate): readonly [Buckets, Buckets] => [
+      new Buckets(clock, rate),
+      new Buckets(clock, { perSecond: rate.perSecond * EVERYBODY, burst: rate.burst * EVERYBODY }),
+    ];
+    this.#ids = shared(this.limits.putsPerId);
+    this.#queues = shared(this.limits.framesPerQueue);
   }
 
   /** @param token what the client calls itself, if it does */
@@ -116,40 +151,49 @@ export class LimitBook {
     return { key, address: hash(key), client: hash(`${key} ${token}`) };
   }
 
-  /** One request of so many bytes. @throws ProblemError `rate-limited` */
-  request({ key }: Caller, bytes: number): void {
-    spend(this.#requests.take(key, 1), 'too many requests from this address');
+  /** One request of so many bytes, or what counts as so many. @throws ProblemError `rate-limited` */
+  request({ key }: Caller, bytes: number, count = 1): void {
+    if (count > 0) spend(this.#requests.take(key, count), 'too many requests from this address');
     if (bytes > 0) spend(this.#bytes.take(key, bytes), 'too many bytes from this address');
   }
 
   put({ key }: Caller, id: Uint8Array): void {
     spend(this.#puts.take(key, 1), 'too many records from this address');
-    spend(this.#ids.take(toHex(id), 1), 'too many records under this id');
+    spend(shared(this.#ids, toHex(id), key), 'too many records under this id');
   }
 
-  /** Milliseconds until the queue takes a frame; 0: it has. */
-  frame(queue: Uint8Array): number {
-    return this.#queues.take(toHex(queue), 1);
+  /** Milliseconds until the queue takes a frame of the caller; 0: it has. */
+  frame({ key }: Caller, queue: Uint8Array): number {
+    return shared(this.#queues, toHex(queue), key);
   }
 
-  /** Counts an event stream or a link. @returns the way to give it back @throws ProblemError `rate-limited` */
-  stream({ key }: Caller): () => void {
+  /** Counts an event stream or a link. @returns the way to give it back @throws ProblemError `rate-limited`, `busy` */
+  stream(caller: Caller): () => void {
     const { streams, streamsPerAddress } = this.limits;
-    const mine = this.#streams.get(key) ?? 0;
-    if (mine >= streamsPerAddress) throw new ProblemError('rate-limited', 'too many streams from this address', 1000);
-    if (this.#allStreams >= streams) throw new ProblemError('busy', 'too many streams: try again later', 5000);
-    this.#streams.set(key, mine + 1);
-    this.#allStreams++;
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      this.#allStreams--;
-      const left = (this.#streams.get(key) ?? 1) - 1;
-      if (left > 0) this.#streams.set(key, left);
-      else this.#streams.delete(key);
-    };
+    return held(this.#streams, caller, 1, streamsPerAddress, streams, 'streams');
   }
+
+  /** Counts queues and ids that are followed from now on. As `stream`. */
+  follow(caller: Caller, count = 1): () => void {
+    const { items, itemsPerAddress } = this.limits;
+    return held(this.#items, caller, count, itemsPerAddress, items, 'queues and ids');
+  }
+}
+
+function held(tally: Tally, { key }: Caller, count: number, mine: number, all: number, what: string): () => void {
+  const full = tally.add(key, count, mine, all);
+  if (full === 'mine') throw new ProblemError('rate-limited', `too many ${what} from this address`, 1000);
+  if (full === 'all') throw new ProblemError('busy', `too many ${what}: try again later`, 5000);
+  let open = true;
+  return () => {
+    if (open) tally.remove(key, count);
+    open = false;
+  };
+}
+
+/** What one address takes of its part, and of what there is for all. @returns milliseconds until that can be */
+function shared([each, all]: readonly [Buckets, Buckets], what: string, key: string): number {
+  return each.take(`${what} ${key}`, 1) || all.take(what, 1);
 }
 
 function spend(waitMs: number, why: string): void {

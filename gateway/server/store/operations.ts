@@ -24,8 +24,8 @@ export interface PutOperation {
   /** Live owners under one id: of this client, and of its address. */
   readonly perClient: number;
   readonly perAddress: number;
-  /** Only if nothing is kept there (`absent`), or exactly the record with this hash. */
-  readonly onlyIf?: 'absent' | { readonly current: Uint8Array };
+  /** Only if nothing is kept there, or something (`present`), or a record with one of these hashes. */
+  readonly onlyIf?: 'absent' | 'present' | { readonly current: readonly Uint8Array[] };
 }
 
 export interface AppendOperation {
@@ -163,8 +163,7 @@ class BatchRun {
       [id, owner, now],
     );
     const kept = old && bytesOf(old['bytes']);
-    if (put.onlyIf === 'absent' ? kept : put.onlyIf && !(kept && same(this.#hash(kept), put.onlyIf.current)))
-      return refused('refused', 'condition');
+    if (!this.#holds(put.onlyIf, kept)) return refused('refused', 'condition');
     if (kept && same(kept, bytes)) {
       await this.#sql.all('UPDATE record SET renewed = ? WHERE id = ? AND owner = ?', [++this.#n, id, owner]);
       return { kind: 'put', outcome: 'same' };
@@ -186,6 +185,14 @@ class BatchRun {
     this.#records += 1 - gone.length;
     await this.#makeRoom(put);
     return { kind: 'put', outcome: old ? 'replaced' : 'created' };
+  }
+
+  #holds(condition: PutOperation['onlyIf'], kept: Uint8Array | undefined): boolean {
+    if (condition === undefined) return true;
+    if (kept === undefined || condition === 'absent') return kept === undefined && condition === 'absent';
+    if (condition === 'present') return true;
+    const hash = this.#hash(kept);
+    return condition.current.some((one) => same(one, hash));
   }
 
   /** At most 8 live owners an id, some of one client and address; the least recently renewed goes (SPEC §3). */

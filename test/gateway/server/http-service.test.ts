@@ -50,7 +50,12 @@ describe('records', () => {
     expect((await api.ask('HEAD', path)).headers.get('etag')).toBe(etag);
     expect((await put(second, path, { 'if-match': etag })).status).toBe(204);
     expect((await put(tombstone, path, { 'if-match': etag })).status).toBe(412);
-    expect((await put(tombstone, path)).status).toBe(204);
+    const now = (await api.ask('HEAD', path)).headers.get('etag') ?? '';
+    expect((await put(tombstone, path, { 'if-match': `W/${now}` })).status).toBe(412);
+    expect((await put(tombstone, path, { 'if-match': `"x", ${now}` })).status).toBe(204);
+    expect((await put(tombstone, path, { 'if-match': '*' })).status).toBe(204);
+    const other = place();
+    expect((await put(other.record(1), other.path, { 'if-match': '*' })).status).toBe(412);
     const all = await api.ask('GET', list);
     expect(decodeCbor(all.bytes)).toEqual([tombstone]);
     const unchanged = await api.ask('GET', list, { headers: { 'if-none-match': all.headers.get('etag') ?? '' } });
@@ -71,7 +76,8 @@ describe('records', () => {
       [put(bytes(100), path), 400, 'malformed'],
       [put(bytes(6328), path), 413, 'too-large'],
       [put(record(7), '/1/records/short/also'), 400, 'malformed'],
-      [put(record(7), path, { 'if-match': 'W/"x"' }), 400, 'malformed'],
+      [put(record(7), path, { 'if-match': 'W/"x"' }), 412, 'condition'],
+      [put(record(7), path, { 'if-match': '*', 'if-none-match': '*' }), 400, 'malformed'],
       [api.ask('PUT', path, { body: record(7), headers: octets }), 415, 'media-type'],
       [api.ask('GET', path, { headers: { accept: 'text/html' } }), 406, 'not-acceptable'],
     ];
