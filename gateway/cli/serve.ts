@@ -1,4 +1,5 @@
 /** `rdv serve`: a namespace service in the foreground, until interrupted. */
+import { SERVER_LIMITS } from '../node/server-config.js';
 import type { Command } from './commander.js';
 import { type CommonOptions, outputOf, repeated, untilInterrupted, withCommonOptions } from './shared.js';
 
@@ -10,6 +11,7 @@ interface ServeOptions extends CommonOptions {
   readonly database?: string;
   readonly origin?: readonly string[];
   readonly trustedProxy?: readonly string[];
+  readonly limit?: readonly string[];
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -26,6 +28,7 @@ async function serve(options: ServeOptions): Promise<void> {
       database: options.database ?? process.env['RDV_DATABASE'],
       origins: origin,
       trustedProxies: trustedProxy,
+      limits: options.limit ?? [],
     },
     {
       state: options.state,
@@ -44,6 +47,12 @@ learns no tag and no plaintext; it sees which address asks for which id and queu
   rdv serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   rdv serve --listen 8080 --base /meet --trusted-proxy 127.0.0.1      # behind nginx, Caddy, …
   RDV_DATABASE=postgres://db.example/rdv rdv serve                    # several processes, one database
+  rdv serve --limit requests=200 --limit max-bytes=268435456 --limit ttl=3600
+
+Limits, each for one process:
+${Object.entries(SERVER_LIMITS)
+  .map(([name, what]) => `  ${name.padEnd(20)} ${what}`)
+  .join('\n')}
 
 The interface is described at /1/openapi.json. SIGINT and SIGTERM stop it; clients go on where they were at the next start.`;
 
@@ -60,6 +69,7 @@ export function serveCommand(command: Command): Command {
     )
     .option('--origin <origin>', 'pages of this origin may use it (repeatable; default: all)', repeated)
     .option('--trusted-proxy <address>', 'reverse proxy whose X-Forwarded-For counts (repeatable)', repeated)
+    .option('--limit <name=number>', 'another limit than SPEC §14.6 has (repeatable; names below)', repeated)
     .addHelpText('after', HELP)
     .action(serve);
 }

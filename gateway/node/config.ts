@@ -8,7 +8,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import * as v from 'valibot';
 import { boardPortOf } from './board-adapter.js';
 import { type JoinConfig, OWN_SERVICE } from './join-role.js';
-import { DEFAULT_LISTEN, type ServerConfig } from './server-config.js';
+import { DEFAULT_LISTEN, limitNames, type ServerConfig, type ServerLimitName } from './server-config.js';
 
 export type HandlerConfig = { reply: string } | { exec: string } | { socket: string };
 
@@ -134,6 +134,7 @@ const handler = v.union(
 );
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+type LimitEntries = Readonly<Record<ServerLimitName, v.OptionalSchema<typeof count, undefined>>>;
 const server = v.strictObject({
   listen: v.optional(
     v.pipe(v.string(), v.regex(/^((\[[0-9a-fA-F:.]+\]|[\w.-]+):)?\d{1,5}$/, 'must be HOST:PORT, [::]:PORT or PORT')),
@@ -145,16 +146,7 @@ const server = v.strictObject({
   origins: v.optional(v.pipe(v.array(text), v.minLength(1))),
   'trusted-proxies': v.optional(v.pipe(v.array(text), v.minLength(1))),
   limits: v.optional(
-    v.strictObject({
-      requests: v.optional(count),
-      bytes: v.optional(count),
-      puts: v.optional(count),
-      streams: v.optional(count),
-      'streams-per-address': v.optional(count),
-      'max-bytes': v.optional(count),
-      'sender-bytes': v.optional(count),
-      'max-records': v.optional(count),
-    }),
+    v.strictObject(Object.fromEntries(limitNames().map((name) => [name, v.optional(count)])) as LimitEntries),
   ),
 });
 

@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from '@rdv/hardware/host/system';
 import { RdvError } from '@rdv/protocol/core/errors';
 import { type LogLevel, openLogger } from './logger.js';
 import { ensureStateDirectory, nodePaths } from './paths.js';
+import { parseLimits } from './server-config.js';
 import { startServerRole } from './server-role.js';
 
 export interface ServerArguments {
@@ -13,6 +14,8 @@ export interface ServerArguments {
   readonly database: string | undefined;
   readonly origins: readonly string[] | undefined;
   readonly trustedProxies: readonly string[] | undefined;
+  /** Each like `requests=500`. */
+  readonly limits: readonly string[];
 }
 
 export interface RunServerOptions {
@@ -28,6 +31,7 @@ export async function runServer(given: ServerArguments, options: RunServerOption
   const { tlsCert: cert, tlsKey: key } = given;
   if ((cert === undefined) !== (key === undefined))
     throw new RdvError('invalid-argument', '--tls-cert and --tls-key go together: give both');
+  const limits = parseLimits(given.limits);
   const paths = nodePaths(options.state);
   ensureStateDirectory(paths);
   const log = openLogger({ level: options.log, json: options.json });
@@ -39,6 +43,7 @@ export async function runServer(given: ServerArguments, options: RunServerOption
       database: given.database,
       origins: given.origins,
       'trusted-proxies': given.trustedProxies,
+      limits,
     },
     { clock: systemClock, random: systemRandom, log },
     paths.directory,

@@ -16,17 +16,40 @@ export interface ServerConfig {
   readonly limits?: ServerLimitsConfig | undefined;
 }
 
-/** Per second and address, each with its default; see SPEC §14.6. */
-export interface ServerLimitsConfig {
-  readonly requests?: number | undefined;
-  readonly bytes?: number | undefined;
-  readonly puts?: number | undefined;
-  readonly streams?: number | undefined;
-  readonly 'streams-per-address'?: number | undefined;
-  /** Bytes of frames kept: of all, and of one sender. */
-  readonly 'max-bytes'?: number | undefined;
-  readonly 'sender-bytes'?: number | undefined;
-  readonly 'max-records'?: number | undefined;
+/** What can be said of the service's limits, per process; defaults as in SPEC §14.6. */
+export const SERVER_LIMITS = {
+  requests: 'requests a second of one address',
+  bytes: 'bytes sent a second by one address',
+  puts: 'records put a second by one address',
+  'puts-per-id': 'records a second under one id by one address',
+  'frames-per-queue': 'frames a second to one queue by one address',
+  streams: 'event streams and links open at once',
+  'streams-per-address': 'of one address',
+  items: 'queues and ids followed at once',
+  'items-per-address': 'by one address',
+  ttl: 'seconds that a frame is kept, at most 86400',
+  'max-bytes': 'bytes of frames kept',
+  'sender-bytes': 'of one address',
+  'max-records': 'records kept',
+} as const;
+
+export type ServerLimitName = keyof typeof SERVER_LIMITS;
+export type ServerLimitsConfig = { readonly [Name in ServerLimitName]?: number | undefined };
+
+/** @param given each like `requests=500` @throws RdvError `invalid-argument` */
+export function parseLimits(given: readonly string[]): ServerLimitsConfig {
+  const limits: Record<string, number> = {};
+  for (const one of given) {
+    const [, name = '', value] = /^([a-z-]+)=(\d{1,15})$/.exec(one) ?? [];
+    if (!Object.hasOwn(SERVER_LIMITS, name) || Number(value) === 0)
+      throw new RdvError('invalid-argument', `--limit "${one}": give NAME=NUMBER; names: ${limitNames().join(', ')}`);
+    limits[name] = Number(value);
+  }
+  return limits;
+}
+
+export function limitNames(): readonly ServerLimitName[] {
+  return Object.keys(SERVER_LIMITS) as ServerLimitName[];
 }
 
 const DEFAULT_PORT = 7332;

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
+import type { Rate } from '@rdv/protocol/core/token-bucket';
+import { FRAMES_AT_ONCE, FRAMES_MAX_BYTES } from '../server/http-queues.js';
 import { type HttpService, openHttpService } from '../server/http-service.js';
 import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../server/service-limits.js';
 import type { ServiceDatabase } from '../server/store/database.js';
 import { openSqliteService } from '../server/store/sqlite-service.js';
-import { parseListen, type ServerConfig, type ServerLimitsConfig } from './server-config.js';
+import { parseListen, type ServerConfig, type ServerLimitName, type ServerLimitsConfig } from './server-config.js';
 
 const RENEWAL_MS = 60_000;
 
@@ -101,14 +103,23 @@ function renewing(
 }
 
 function serviceLimits(limits: ServerLimitsConfig): Partial<ServiceLimits> {
-  const rate = (perSecond: number | undefined, known: ServiceLimits['requests']): ServiceLimits['requests'] =>
-    perSecond === undefined ? known : { perSecond, burst: Math.ceil((perSecond * known.burst) / known.perSecond) };
-  const { requests, bytes, puts } = DEFAULT_SERVICE_LIMITS;
+  const known = DEFAULT_SERVICE_LIMITS;
+  // What may come at once grows and shrinks with it, but one request of the largest kind fits.
+  const rate = (name: ServerLimitName, { perSecond, burst }: Rate, least = 1): Rate => {
+    const given = limits[name];
+    if (given === undefined) return { perSecond, burst };
+    return { perSecond: given, burst: Math.max(least, Math.ceil((given * burst) / perSecond)) };
+  };
   return {
-    requests: rate(limits.requests, requests),
-    bytes: rate(limits.bytes, bytes),
-    puts: rate(limits.puts, puts),
-    ...(limits.streams !== undefined && { streams: limits.streams }),
-    ...(limits['streams-per-address'] !== undefined && { streamsPerAddress: limits['streams-per-address'] }),
+    requests: rate('requests', known.requests, FRAMES_AT_ONCE),
+    bytes: rate('bytes', known.bytes, FRAMES_MAX_BYTES),
+    puts: rate('puts', known.puts),
+    putsPerId: rate('puts-per-id', known.putsPerId),
+    framesPerQueue: rate('frames-per-queue', known.framesPerQueue),
+    streams: limits.streams ?? known.streams,
+    streamsPerAddress: limits['streams-per-address'] ?? known.streamsPerAddress,
+    items: limits.items ?? known.items,
+    itemsPerAddress: limits['items-per-address'] ?? known.itemsPerAddress,
+    ttlSeconds: Math.min(limits.ttl ?? known.ttlSeconds, known.ttlSeconds),
   };
 }

@@ -1,5 +1,5 @@
 /** What the service says about itself (SPEC §14.1): limits that clients need, the document of its interface, problems. */
-import { LINK_MESSAGE_MAX_BYTES, QUEUE_TTL_SECONDS, RECORD_MAX_BYTES } from '@rdv/protocol/core/constants';
+import { LINK_MESSAGE_MAX_BYTES, RECORD_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { FRAMES_AT_ONCE, FRAMES_MAX_BYTES } from './http-queues.js';
 import { type HttpRoute, JSON_TYPE } from './http-route.js';
 import { openApiDocument } from './openapi.js';
@@ -7,28 +7,31 @@ import { PROBLEMS, ProblemError, type ProblemName } from './problem.js';
 import type { LimitBook } from './service-limits.js';
 
 export function aboutRoutes(base: string, version: string, { limits }: LimitBook): readonly HttpRoute[] {
-  const json = (value: unknown) => ({
+  const json = (body: string) => ({
     status: 200,
     headers: { 'content-type': JSON_TYPE, 'cache-control': 'no-cache' },
-    body: JSON.stringify(value),
+    body,
   });
+  const document = JSON.stringify(openApiDocument(base, version));
   return [
     {
       method: 'GET',
       path: '/1',
       handle: async () =>
-        json({
-          service: 'rdv',
-          version: 1,
-          maxRecordBytes: RECORD_MAX_BYTES,
-          maxFrameBytes: LINK_MESSAGE_MAX_BYTES,
-          maxFrames: FRAMES_AT_ONCE,
-          maxFramesBytes: FRAMES_MAX_BYTES,
-          maxItems: limits.queuesPerStream,
-          ttlSeconds: QUEUE_TTL_SECONDS,
-        }),
+        json(
+          JSON.stringify({
+            service: 'rdv',
+            version: 1,
+            maxRecordBytes: RECORD_MAX_BYTES,
+            maxFrameBytes: LINK_MESSAGE_MAX_BYTES,
+            maxFrames: FRAMES_AT_ONCE,
+            maxFramesBytes: FRAMES_MAX_BYTES,
+            maxItems: limits.queuesPerStream,
+            ttlSeconds: limits.ttlSeconds,
+          }),
+        ),
     },
-    { method: 'GET', path: '/1/openapi.json', handle: async () => json(openApiDocument(base, version)) },
+    { method: 'GET', path: '/1/openapi.json', handle: async () => json(document) },
     {
       method: 'GET',
       path: '/1/problems/:name',

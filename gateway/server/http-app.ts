@@ -5,7 +5,7 @@
  *
  * Its log is off: a request's path holds ids and queues.
  */
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { RdvError } from '@rdv/protocol/core/errors';
@@ -129,6 +129,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     if (allow) reply.header('allow', allow.join(', '));
     fail(reply, problem);
   });
+  const whenTaken = takings();
   const callers = new WeakMap<FastifyRequest, Caller>();
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
@@ -151,7 +152,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
         if (request.headers['content-length'] === undefined && request.body instanceof Uint8Array)
           book.request(caller, request.body.length, 0);
         const onOver = (listener: () => void): void => void reply.raw.once('close', listener);
-        return answer(reply, await route.handle(asked(request, route, caller, onOver)));
+        const given = await route.handle(asked(request, route, caller, onOver));
+        if (given.body !== undefined)
+          whenTaken(request.raw.socket, reply.raw, book.answer(caller, Buffer.byteLength(given.body)));
+        return answer(reply, given);
       },
     });
   }
@@ -201,7 +205,29 @@ function connectionGuard(book: LimitBook, proxies: readonly string[]): (socket: 
   };
 }
 
-/** The methods that a path has, if it has any. */
+/** Calls back when an answer has been handed to the network; an answer behind others that never come ends with the socket. */
+function takings(): (socket: Socket, answer: ServerResponse, back: () => void) => void {
+  const waiting = new WeakMap<Socket, Set<() => void>>();
+  return (socket, answer, back) => {
+    let backs = waiting.get(socket);
+    if (!backs) {
+      const all = new Set<() => void>();
+      waiting.set(socket, all);
+      socket.once('close', () => {
+        for (const one of all) one();
+      });
+      backs = all;
+    }
+    const these = backs.add(back);
+    answer.once('close', () => {
+      these.delete(back);
+      back();
+    });
+    if (socket.destroyed) back();
+  };
+}
+
+/** The methods of a path; undefined: there is no such path. */
 function methodsOf(routes: readonly HttpRoute[], path: string): readonly string[] | undefined {
   const fits = (template: string): boolean =>
     new RegExp(`^${template.replaceAll('.', '\\.').replace(/:\w+/g, '[^/]+')}$`).test(path);

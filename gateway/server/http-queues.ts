@@ -20,7 +20,8 @@ export interface QueueRoutesOptions {
 export function queueRoutes({ store, book, clock }: QueueRoutesOptions): readonly HttpRoute[] {
   const expiryOf = (request: HttpRequest): number => {
     const ttl = integerIn(request, 'ttl', 1, QUEUE_TTL_SECONDS) ?? QUEUE_TTL_SECONDS;
-    return Math.floor(clock.now() / 1000) + ttl;
+    // Who asks for longer than anything is kept here gets what there is.
+    return Math.floor(clock.now() / 1000) + Math.min(ttl, book.limits.ttlSeconds);
   };
   return [
     {

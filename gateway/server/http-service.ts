@@ -118,7 +118,10 @@ export async function openHttpService(options: HttpServiceOptions): Promise<Http
       get streams() {
         return open.size;
       },
-      bridgeEnd: () => new ServiceEnd({ name: `http://${shown}:${bound}${base}`, store, fanOut, clock }),
+      bridgeEnd: () => {
+        const { ttlSeconds } = book.limits;
+        return new ServiceEnd({ name: `http://${shown}:${bound}${base}`, store, fanOut, clock, ttlSeconds });
+      },
       renewTls: app.renewTls,
       close: closeAll,
       [Symbol.asyncDispose]: closeAll,

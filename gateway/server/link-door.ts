@@ -6,7 +6,6 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { fromBase64Url, toHex } from '@rdv/protocol/core/bytes';
-import { QUEUE_TTL_SECONDS } from '@rdv/protocol/core/constants';
 import { delay } from '@rdv/protocol/core/deadline';
 import { RdvError } from '@rdv/protocol/core/errors';
 import type { Surroundings, Timer } from '@rdv/protocol/core/ports';
@@ -252,7 +251,7 @@ class ServedLink {
     limited(() => book.request(this.#caller, frame.length));
     const wait = book.frame(this.#caller, queue);
     if (wait > 0) throw new LinkRefusal('quota', 'too many frames to this queue', wait);
-    const expires = Math.floor(clock.now() / 1000) + QUEUE_TTL_SECONDS;
+    const expires = Math.floor(clock.now() / 1000) + book.limits.ttlSeconds;
     await store.append({ queue, frame, sender: this.#caller.address, expires });
   }
 

@@ -3,13 +3,7 @@
  * for, and what it asks itself is shown to no bridge. Frames are carried as they come; what lies in the log is its readers'.
  */
 import { assertBytes } from '@rdv/protocol/core/bytes';
-import {
-  ID_BYTES,
-  LINK_MESSAGE_MAX_BYTES,
-  OWNERS_PER_ID,
-  QUEUE_BYTES,
-  QUEUE_TTL_SECONDS,
-} from '@rdv/protocol/core/constants';
+import { ID_BYTES, LINK_MESSAGE_MAX_BYTES, OWNERS_PER_ID, QUEUE_BYTES } from '@rdv/protocol/core/constants';
 import { CanceledError, InvalidArgumentError, throwIfAborted } from '@rdv/protocol/core/errors';
 import type { Clock } from '@rdv/protocol/core/ports';
 import { Stateful } from '@rdv/protocol/core/stateful';
@@ -35,6 +29,8 @@ export interface ServiceEndOptions {
   readonly store: ServiceStore;
   readonly fanOut: FanOut;
   readonly clock: Clock;
+  /** How long frames are kept, in seconds. */
+  readonly ttlSeconds: number;
 }
 
 /** One sender and one client of the service: what every bridge of this process brings shares its room. */
@@ -127,8 +123,8 @@ export class ServiceEnd extends Stateful<NamespaceState> implements Namespace, I
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new InvalidArgumentError(`"frame" expected 1 to ${this.maxFrameBytes} bytes, got ${frame.length}`);
     this.#assertOpen();
-    const { store, fanOut, clock } = this.#options;
-    const expires = Math.floor(clock.now() / 1000) + QUEUE_TTL_SECONDS;
+    const { store, fanOut, clock, ttlSeconds } = this.#options;
+    const expires = Math.floor(clock.now() / 1000) + ttlSeconds;
     const copy = { queue: queue.slice(), frame: frame.slice() };
     await fanOut.quietly(copy.frame, () => store.append({ ...copy, sender: ADDRESS, expires }));
   }

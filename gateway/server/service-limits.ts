@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { toHex } from '@rdv/protocol/core/bytes';
+import { QUEUE_TTL_SECONDS } from '@rdv/protocol/core/constants';
 import type { Clock } from '@rdv/protocol/core/ports';
 import { type Rate, TokenBucket } from '@rdv/protocol/core/token-bucket';
 import { ProblemError } from './problem.js';
@@ -25,6 +26,11 @@ export interface ServiceLimits {
   /** Queues and ids that one address follows at once, over all its streams and links, and that all do: each is memory. */
   readonly itemsPerAddress: number;
   readonly items: number;
+  /** Bytes of answers to one address that it has not taken yet, and to all. */
+  readonly untakenPerAddress: number;
+  readonly untaken: number;
+  /** How long a frame is kept at most, in seconds. */
+  readonly ttlSeconds: number;
   /** Live owners that one address may have under one id. */
   readonly ownersPerAddress: number;
 }
@@ -40,6 +46,9 @@ export const DEFAULT_SERVICE_LIMITS: ServiceLimits = {
   queuesPerStream: 4096,
   itemsPerAddress: 100_000,
   items: 1_000_000,
+  untakenPerAddress: 32 * 1024 ** 2,
+  untaken: 256 * 1024 ** 2,
+  ttlSeconds: QUEUE_TTL_SECONDS,
   ownersPerAddress: 4,
 };
 
@@ -128,6 +137,7 @@ export class LimitBook {
   readonly #queues: readonly [Buckets, Buckets];
   readonly #streams = new Tally();
   readonly #items = new Tally();
+  readonly #untaken = new Tally();
 
   constructor(clock: Clock, salt: Uint8Array, limits: Partial<ServiceLimits> = {}) {
     this.limits = { ...DEFAULT_SERVICE_LIMITS, ...limits };
@@ -177,6 +187,12 @@ export class LimitBook {
   follow(caller: Caller, count = 1): () => void {
     const { items, itemsPerAddress } = this.limits;
     return held(this.#items, caller, count, itemsPerAddress, items, 'queues and ids');
+  }
+
+  /** Counts an answer on its way. As `stream`. */
+  answer(caller: Caller, bytes: number): () => void {
+    const { untaken, untakenPerAddress } = this.limits;
+    return held(this.#untaken, caller, bytes, untakenPerAddress, untaken, 'answers that are not read');
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { recordHash } from '@rdv/gateway/server/record-hash';
 import type { ServiceDatabase } from '@rdv/gateway/server/store/database';
-import type { Operation, Result } from '@rdv/gateway/server/store/operations';
+import type { Operation, PutOperation, Result } from '@rdv/gateway/server/store/operations';
 import type { StoreLimits } from '@rdv/gateway/server/store/room';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -47,7 +47,7 @@ export function serviceDatabaseContract(
       readonly client?: number;
       readonly address?: number;
       readonly sealedBytes?: number;
-      readonly onlyIf?: 'absent' | { readonly current: Uint8Array };
+      readonly onlyIf?: PutOperation['onlyIf'];
     }
     function put({ id, owner = testOwner(), client = 1, address = 1, onlyIf, ...more }: Wanted) {
       const record = testRecord({ id, owner, seq: 1, notAfter: NOW + 1000, ...more });
@@ -87,15 +87,18 @@ export function serviceDatabaseContract(
     it('keeps conditions', async () => {
       const [id, owner] = [bytes(32), testOwner()];
       const first = put({ id, owner, onlyIf: 'absent' });
-      expect(await one(put({ id, owner, onlyIf: { current: bytes(16) } }).operation)).toMatchObject({
+      expect(await one(put({ id, owner, onlyIf: { current: [bytes(16)] } }).operation)).toMatchObject({
         why: 'condition',
       });
+      expect(await one(put({ id, owner, onlyIf: 'present' }).operation)).toMatchObject({ why: 'condition' });
       expect(await one(first.operation)).toMatchObject({ outcome: 'created' });
       expect(await one(put({ id, owner, seq: 2, onlyIf: 'absent' }).operation)).toMatchObject({ why: 'condition' });
-      const current = recordHash(first.record);
+      const current = [bytes(16), recordHash(first.record)];
       expect(await one(put({ id, owner, seq: 2, onlyIf: { current } }).operation)).toMatchObject({
         outcome: 'replaced',
       });
+      expect(await one(put({ id, owner, seq: 3, onlyIf: { current } }).operation)).toMatchObject({ why: 'condition' });
+      expect(await one(put({ id, owner, seq: 3, onlyIf: 'present' }).operation)).toMatchObject({ outcome: 'replaced' });
     });
 
     it('makes room by client, by address, by id, the least recently renewed first; tombstones count apart', async () => {

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { openWsNamespace } from '@rdv/gateway/namespaces/ws';
 import { toBase64Url } from '@rdv/protocol/core/bytes';
 import { encodeCbor } from '@rdv/protocol/core/cbor';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
 import { openService } from '../../support/http-rig.js';
 import { surroundings, until } from '../../support/mqtt-rig.js';
@@ -118,6 +118,26 @@ describe('what is spent', () => {
     await reply.body?.cancel();
   });
 
+  it('by answers that nobody reads is bounded, and given back with the connection', async () => {
+    await using service = await openService({ limits: { untakenPerAddress: 1024 ** 2 } });
+    const all = 1000;
+    const text = head('GET /1/openapi.json HTTP/1.1').repeat(all - 1);
+    // One connection asks for 25 MB at once; its kernels hold some of that.
+    const { socket, heard } = say(service.port, `${text}${head('GET /1 HTTP/1.1', 'connection: close')}`);
+    await once(socket, 'end');
+    const statuses = heard().match(/HTTP\/1.1 \d+/g) ?? [];
+    expect(statuses).toHaveLength(all);
+    const refused = statuses.filter((line) => line.endsWith(' 429')).length;
+    expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeLessThan(all);
+    expect((await fetch(`${service.url}/1/openapi.json`)).status).toBe(200);
+    const gone = say(service.port, text);
+    gone.socket.pause();
+    await fetch(`${service.url}/1`);
+    gone.socket.destroy();
+    await vi.waitFor(async () => expect((await fetch(`${service.url}/1/openapi.json`)).status).toBe(200));
+  });
+
   it('by one address on a queue or an id leaves others their part', async () => {
     await using service = await openService({
       limits: { framesPerQueue: { burst: 2, perSecond: RARE }, putsPerId: { burst: 2, perSecond: RARE } },
@@ -147,6 +167,19 @@ describe('what is spent', () => {
   });
 });
 
+it('frames are kept no longer than the service keeps any, whatever their sender asks', async () => {
+  await using service = await openService({ limits: { ttlSeconds: 1 } });
+  const queue = queueName();
+  const headers = { 'content-type': 'application/octet-stream' };
+  await fetch(`${service.url}/1/queues/${queue}?ttl=3600`, { method: 'POST', body: 'x', headers });
+  const kept = async (): Promise<number> => {
+    const path = `${service.url}/1/events?queue=${queue}&after=0&wait=0`;
+    const reply = await fetch(path, { headers: { accept: 'application/json' } });
+    return ((await reply.json()) as { events: unknown[] }).events.length;
+  };
+  await vi.waitFor(async () => expect(await kept()).toBe(0), { timeout: 10_000, interval: 100 });
+});
+
 describe('who is slow', () => {
   it('with a head or a body is cut off, with a problem that says so', async () => {
     await using service = await openService({ patience: { headMs: 150, requestMs: 300 } });
@@ -165,7 +198,7 @@ describe('who is slow', () => {
   it('to take an answer is cut off', async () => {
     await using service = await openService({ patience: { idleMs: 200 } });
     // Asks for much, and reads nothing of it.
-    const { socket } = say(service.port, head('GET /1/openapi.json HTTP/1.1').repeat(2000));
+    const { socket } = say(service.port, head('GET /1/openapi.json HTTP/1.1').repeat(1000));
     socket.pause();
     // Who does not read is not told; what is written then is refused.
     const writing = setInterval(() => socket.write('x'), 50);

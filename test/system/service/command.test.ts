@@ -56,6 +56,16 @@ publications: [{tag: '${tag}', handler: {reply: here}}]
   expect(await node.exited).toBe(0);
 });
 
+it('keeps to the limits that it is given', async () => {
+  await using service = await ServiceProcess.start('--limit', 'streams-per-address=1', '--limit', 'ttl=7');
+  const url = `http://127.0.0.1:${service.port}/1`;
+  expect(await (await fetch(url)).json()).toMatchObject({ ttlSeconds: 7 });
+  const follow = () => fetch(`${url}/events?queue=${'A'.repeat(22)}`);
+  const first = await follow();
+  expect([first.status, (await follow()).status]).toEqual([200, 429]);
+  await first.body?.cancel();
+});
+
 it('says what is wrong', async () => {
   using state = scratch();
   await using service = await ServiceProcess.start();
@@ -70,6 +80,8 @@ it('says what is wrong', async () => {
   expect(await failing('--tls-cert', '/no/such', '--tls-key', '/no/such')).toContain('cannot read /no/such');
   expect(await failing('--trusted-proxy', 'nginx')).toContain('trusted proxy');
   expect(await failing('--base', 'meet/')).toContain('"base"');
+  expect(await failing('--limit', 'speed=1')).toContain('names: requests, bytes,');
+  expect(await failing('--limit', 'requests=none')).toContain('NAME=NUMBER');
   writeFileSync(join(state.path, 'text'), 'this is no database, and long enough to be read as one'.repeat(100));
   expect(await failing('--database', join(state.path, 'text'))).toContain('damaged');
 });
