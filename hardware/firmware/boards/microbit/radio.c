@@ -29,6 +29,8 @@ static uint32_t next_event;
 static struct radio_counters counters;
 
 static const int8_t LEVELS[] = {-30, -20, -16, -12, -8, -4, 0, 4};
+/* The register takes the level in dBm, but for this one. */
+#define TXPOWER_NEG30 0xD8u
 
 int8_t board_tx_level(int8_t dbm) {
     int8_t best = LEVELS[0];
@@ -77,7 +79,7 @@ void board_advertise(const struct air *air) {
     }
     build(radio_advert, air->scannable ? ADV_SCAN_IND : ADV_NONCONN_IND, air, air->data, air->data_length);
     if (air->scannable) build(radio_scan_response, SCAN_RSP, air, air->scan, air->scan_length);
-    RADIO_TXPOWER = (uint8_t)air->tx_dbm;
+    RADIO_TXPOWER = air->tx_dbm == -30 ? TXPOWER_NEG30 : (uint8_t)air->tx_dbm;
     next_event = board_millis();
 }
 
@@ -137,12 +139,15 @@ static void send_on(uint8_t channel, uint8_t mhz_over_2400) {
 
 void radio_event(void) {
     uint8_t chance;
-    wait_begin();
-    send_on(37, 2);
-    send_on(38, 26);
-    send_on(39, 80);
+    if (wait_begin()) {
+        send_on(37, 2);
+        send_on(38, 26);
+        send_on(39, 80);
+        counters.events++;
+    } else { /* on the RC oscillator it would be off its channel, and on another's */
+        counters.faults++;
+    }
     wait_end();
-    counters.events++;
     board_random(&chance, 1);
     next_event += interval_ms + chance % (DELAY_MAX_MS + 1u);
     if (radio_due_ms() == 0) next_event = board_millis() + interval_ms; /* it was held up: do not catch up */

@@ -3,7 +3,13 @@
 #define RDV_REGISTERS_H
 #include <stdint.h>
 
+/* check/nrf51.h puts a model of the chip in their place. */
+#ifndef REG
 #define REG(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#define WAIT_FOR_INTERRUPT() __asm volatile("wfi")
+#define INTERRUPTS_OFF() __asm volatile("cpsid i" ::: "memory")
+#define INTERRUPTS_ON() __asm volatile("cpsie i" ::: "memory")
+#endif
 
 #define FICR_DEVICEID(n) REG(0x10000060u + 4u * (n))
 
@@ -17,7 +23,10 @@
 #define CLOCK_LFCLKSTART REG(0x40000008u)
 #define CLOCK_HFCLKSTARTED REG(0x40000100u)
 #define CLOCK_LFCLKSTARTED REG(0x40000104u)
+#define CLOCK_HFCLKSTAT REG(0x4000040Cu)
+#define HFCLKSTAT_CRYSTAL_RUNS (1u | 1u << 16)
 #define CLOCK_LFCLKSRC REG(0x40000518u)
+#define LFCLKSRC_XTAL 1u
 #define LFCLKSRC_SYNTH 2u
 
 #define POWER_RESETREAS REG(0x40000400u)
@@ -98,6 +107,17 @@
 #define TIMER_CC(n, cc) TIMER(n, 0x540u + 4u * (cc))
 #define TIMER_STOP(n) TIMER(n, 0x004u)
 #define TIMER_CLEAR(n) TIMER(n, 0x00Cu)
+
+#define GPIO_OUTSET REG(0x50000508u)
+#define GPIO_PIN_CNF(n) REG(0x50000700u + 4u * (n))
+#define PIN_INPUT 0u
+#define PIN_OUTPUT 3u
+
+#define WDT_START REG(0x40010000u)
+#define WDT_CRV REG(0x40010504u)
+#define WDT_CONFIG REG(0x4001050Cu)
+#define WDT_RR0 REG(0x40010600u)
+#define WDT_RELOAD 0x6E524635u
 
 #define RNG_START REG(0x4000D000u)
 #define RNG_STOP REG(0x4000D004u)

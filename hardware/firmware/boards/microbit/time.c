@@ -6,7 +6,9 @@
 #include "../cortex-m/startup.h"
 #include "registers.h"
 
-/* The micro:bit has no crystal of 32,768 Hz; the RC oscillator would be off by minutes a day. Boards with one: LFCLKSRC_XTAL. */
+/* The micro:bit has no crystal of 32,768 Hz, and the slow RC oscillator would be off by minutes a day: the slow clock is made of
+ * the fast one, whose crystal then runs always (0.5 mA): without it that is an RC oscillator, too. Boards with a slow crystal:
+ * LFCLKSRC_XTAL. */
 #ifndef LFCLK_SOURCE
 #define LFCLK_SOURCE LFCLKSRC_SYNTH
 #endif
@@ -27,20 +29,21 @@ static uint32_t ticks(void) {
     return TIMER_CC(0, 1);
 }
 
-void wait_begin(void) {
-    CLOCK_HFCLKSTARTED = 0;
-    CLOCK_HFCLKSTART = 1;
+bool wait_begin(void) {
     TIMER_MODE(1) = 0;
     TIMER_BITMODE(1) = 0; /* 16 bits */
     TIMER_PRESCALER(1) = 4; /* 1 MHz */
     TIMER_CLEAR(1) = 1;
     TIMER_START(1) = 1;
-    (void)wait_for(&CLOCK_HFCLKSTARTED, 3000);
+    if ((CLOCK_HFCLKSTAT & HFCLKSTAT_CRYSTAL_RUNS) == HFCLKSTAT_CRYSTAL_RUNS) return true;
+    CLOCK_HFCLKSTARTED = 0;
+    CLOCK_HFCLKSTART = 1;
+    return wait_for(&CLOCK_HFCLKSTARTED, 3000);
 }
 
 void wait_end(void) {
     TIMER_STOP(1) = 1;
-    if (has_rtc) CLOCK_HFCLKSTOP = 1;
+    if (has_rtc && LFCLK_SOURCE != LFCLKSRC_SYNTH) CLOCK_HFCLKSTOP = 1;
 }
 
 bool wait_for(volatile uint32_t *event, uint16_t us) {
@@ -56,9 +59,9 @@ bool wait_for(volatile uint32_t *event, uint16_t us) {
 
 void time_start(void) {
     static volatile uint32_t never;
+    (void)wait_begin();
     CLOCK_LFCLKSRC = LFCLK_SOURCE;
     CLOCK_LFCLKSTART = 1;
-    wait_begin();
     (void)wait_for(&CLOCK_LFCLKSTARTED, 50000);
     RTC1_PRESCALER = RTC_PRESCALER;
     RTC1_START = 1;
@@ -99,7 +102,18 @@ void time_sleep(uint32_t ms) {
     /* Two ticks ahead at least: a nearer one could be missed. */
     if (has_rtc) RTC1_CC0 = (RTC1_COUNTER + 2u + ms) & RTC_MASK;
     else TIMER_CC(0, 0) = ticks() + 32u + ms * 31u;
-    __asm volatile("wfi");
+    WAIT_FOR_INTERRUPT();
+}
+
+void watchdog_feed(void) {
+    static bool runs;
+    if (!runs) {
+        runs = true;
+        WDT_CRV = WATCHDOG_SECONDS * 32768u - 1u;
+        WDT_CONFIG = 1; /* also while the processor sleeps */
+        WDT_START = 1;
+    }
+    WDT_RR0 = WDT_RELOAD;
 }
 
 void timer_interrupt(void) { TIMER_COMPARE(0, 0) = 0; }

@@ -45,6 +45,9 @@ static void choose_pins(void) {
 }
 
 void uart_start(void) {
+    GPIO_OUTSET = 1u << PIN_TX; /* the line rests high */
+    GPIO_PIN_CNF(PIN_TX) = PIN_OUTPUT;
+    GPIO_PIN_CNF(PIN_RX) = PIN_INPUT;
     choose_pins();
     UART_ENABLE = 4;
     choose_pins(); /* QEMU drops what is written before ENABLE */
