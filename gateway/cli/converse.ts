@@ -7,6 +7,7 @@ import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
 import { utf8 } from '@rdv/protocol/core/bytes';
 import { leaveConversation } from '../node/conversation-lines.js';
 import { pipeConversation } from '../node/pipe-conversation.js';
+import { messagesOf, whenStoreTakes } from '../node/store-patience.js';
 import { checkEnd, checkPipe } from './conversation-end.js';
 import { trustFields, trustText } from './identity-options.js';
 import type { Output } from './output.js';
@@ -43,12 +44,16 @@ export async function talk(conversation: Conversation, out: Output): Promise<Clo
 /** Sends `messages`, prints what comes, ends: for scripts that want no pipe. */
 async function exchange(conversation: Conversation, messages: readonly string[], out: Output): Promise<CloseReason> {
   const sending = (async () => {
-    for (const message of messages) await conversation.send(utf8(message));
+    for (const message of messages) {
+      await whenStoreTakes(conversation);
+      await conversation.send(utf8(message));
+    }
+    await whenStoreTakes(conversation);
     await conversation.end();
   })();
   sending.catch(() => {});
   try {
-    for await (const message of conversation) {
+    for await (const message of messagesOf(conversation)) {
       const text = new TextDecoder().decode(message);
       out.result({ event: 'message', text, base64: Buffer.from(message).toString('base64') }, text);
     }

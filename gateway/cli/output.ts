@@ -1,5 +1,6 @@
 /** What a command writes: text for people or one JSON value per line; errors in one line on standard error. */
-import { type RdvError, toRdvError } from '@rdv/protocol/core/errors';
+import { type RdvError, RefusedError, toRdvError } from '@rdv/protocol/core/errors';
+import { IdentityError } from '@rdv/protocol/identity/api';
 import { EXIT, exitCodeFor } from './exit-codes.js';
 
 export interface Output {
@@ -24,12 +25,18 @@ export function createOutput(options: { json?: boolean; quiet?: boolean }): Outp
   };
 }
 
-/** One line, no stack trace; the message already names the next step. `RDV_DEBUG=1` adds the stack for developers. */
+/**
+ * One line, no stack trace; the message already names the next step. With --json also the reason of a refusal, or why an
+ * identity is not believed, for programs. `RDV_DEBUG=1` adds the stack for developers.
+ */
 export function reportError(error: unknown, json: boolean): number {
   const known: RdvError = toRdvError(error);
   const message = known.message.replaceAll(/\s*\n\s*/g, ' ');
+  const reason = known instanceof IdentityError || known instanceof RefusedError ? known.reason : undefined;
   process.stderr.write(
-    json ? `${JSON.stringify({ event: 'error', code: known.code, message })}\n` : `rdv: ${message} [${known.code}]\n`,
+    json
+      ? `${JSON.stringify({ event: 'error', code: known.code, reason, message })}\n`
+      : `rdv: ${message} [${known.code}]\n`,
   );
   if (process.env['RDV_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return known.code === 'canceled' ? EXIT.interrupted : exitCodeFor(known.code);

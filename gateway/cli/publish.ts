@@ -8,6 +8,7 @@ import type { Conversation } from '@rdv/protocol/conversation/api';
 import { utf8 } from '@rdv/protocol/core/bytes';
 import { AHEAD_EPOCHS_MAX, MESSAGE_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
+import { parseAnyTag } from '../identity/any-tag.js';
 import type { Lifecycle, NamespaceNote, OpenPublication } from '../node/api.js';
 import { sessionFor } from '../node/broker-sessions.js';
 import { parseDuration } from '../node/config.js';
@@ -118,6 +119,12 @@ async function publish(operand: string | undefined, given: PublishOptions): Prom
     throw new InvalidArgumentError('standard input cannot be both the tag and the conversation: use --tag-file');
   const { tag, options } = await readTag({ argument, file: said.tagFile }, said);
   const identity = await identityOf(options, out);
+  if (identity === undefined && (await parseAnyTag(tag)).fingerprint)
+    out.progress(
+      'warning',
+      {},
+      'the tag names a key, and nothing proves that it is yours: responders go away unless they say --anonymous-first. Give --identity',
+    );
   if (said.history && !said.durable)
     throw new InvalidArgumentError('--history says more about --durable: give that, too');
   const aheadEpochs = aheadOf(said);

@@ -70,9 +70,11 @@ async function inspect(argument: string | undefined, options: InspectOptions): P
     tag.kind === 'random'
       ? 'nobody guesses 128 random bits'
       : `about ${roughly(cost.coreYears)} core years, ${roughly(cost.usd)} US dollars (${Math.round(perGuess * 1000)} ms a guess here)`;
+  const uri = tag.fingerprint && formatTag(tag);
   out.result(
     {
       kind: tag.kind,
+      ...(tag.fingerprint && { fingerprint: toHex(tag.fingerprint), uri }),
       ...values,
       entropyBits: Math.round(bits),
       guessing: { ...cost, secondsPerGuess: perGuess },
@@ -80,13 +82,20 @@ async function inspect(argument: string | undefined, options: InspectOptions): P
     },
     [
       `kind      ${tag.kind}`,
+      ...(tag.fingerprint ? [`key       ${toHex(tag.fingerprint)}`, `the same  ${uri}`] : []),
       `entropy   ${Math.round(bits)} bits, a rough estimate${weak ? ` — under ${warnBelow}: whoever wants to can guess it` : ''}`,
       `guessing  ${price}`,
       `at ${new Date(at * 1000).toISOString().slice(0, 19)}Z`,
       `  epoch   ${values.epoch}`,
       `  id      ${values.id}`,
       `  eid     ${values.eid}`,
-      ...(weak ? ['A random tag cannot be guessed: rdv tag new'] : []),
+      ...(weak
+        ? [
+            tag.fingerprint
+              ? 'Whoever has the key finds it; only who holds its private half is believed to be the publisher.'
+              : 'A random tag cannot be guessed: rdv tag new',
+          ]
+        : []),
     ].join('\n'),
   );
 }

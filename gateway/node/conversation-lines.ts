@@ -23,6 +23,7 @@ import { fromHex, toHex, utf8 } from '@rdv/protocol/core/bytes';
 import { DecodeError, RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { TrustInfo } from '@rdv/protocol/identity/api';
 import { type JsonLines, type JsonObject, jsonLines } from './json-lines.js';
+import { messagesOf, whenStoreTakes } from './store-patience.js';
 import { failureFromJson, failureToJson, trustFromJson, trustToJson } from './trust-json.js';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -79,7 +80,7 @@ export async function serveConversation(
 
   const outward = (async () => {
     try {
-      for await (const message of conversation) {
+      for await (const message of messagesOf(conversation)) {
         await tellSas();
         await lines.write({ message: base64(message) });
       }
@@ -108,11 +109,13 @@ export async function serveConversation(
         }
         const message = messageOf(line);
         if (!message) throw new DecodeError('a line has none of "message", "text", "challenge", "end", "close"');
+        await whenStoreTakes(conversation);
         conversation.send(message).then(
           () => quiet(lines.write({ acknowledged: ++acknowledged })),
           () => {},
         );
       }
+      await whenStoreTakes(conversation);
       await conversation.end();
     } catch (error) {
       await quiet(lines.write({ error: { code: toRdvError(error).code, message: toRdvError(error).message } }));

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { CloseReason, Conversation } from '@rdv/protocol/conversation/api';
 import { RdvError } from '@rdv/protocol/core/errors';
+import { isDoneFor, messagesOf, whenStoreTakes } from './store-patience.js';
 
 export interface PipeEnd {
   readonly reason: CloseReason;
@@ -37,7 +38,7 @@ export async function pipeConversation(
   output.on('error', abort);
   const inward = (async () => {
     try {
-      for await (const message of conversation) {
+      for await (const message of messagesOf(conversation)) {
         if (message.length > 0 && !output.write(message)) await once(output, 'drain');
       }
     } finally {
@@ -48,14 +49,19 @@ export async function pipeConversation(
     let spoke = false;
     for await (const chunk of input as AsyncIterable<Buffer>) {
       spoke = true;
+      await whenStoreTakes(conversation);
       await conversation.send(new Uint8Array(chunk));
     }
-    if (await endsWell(spoke)) await conversation.end();
+    const well = await endsWell(spoke);
+    await whenStoreTakes(conversation);
+    if (well) await conversation.end();
     else await conversation.close();
   })().catch(abort);
   const reason = await conversation.closed;
   input.destroy();
-  await inward;
+  // What cannot be stored is not handed over: with a database that is done for it never comes.
+  if (!isDoneFor(failure)) await inward;
+  else if (output !== process.stdout) output.end();
   // Reading from a terminal or a pipe may not return before its writer says something.
   void outward;
   return { reason: failure instanceof RdvError && failure.code === 'state-lost' ? 'state-lost' : reason, failure };

@@ -38,6 +38,8 @@ export interface Signed {
   readonly signatureAlgorithm: SignatureAlgorithm | undefined;
   /** DER of the issuer's name. */
   readonly issuer: Uint8Array;
+  /** The issuer's name, however its text is encoded. */
+  readonly issuerText: string;
   /** Dotted number of an extension that forbids use by whoever does not process it; undefined: none. */
   readonly unsupported: string | undefined;
 }
@@ -48,6 +50,8 @@ export interface Certificate extends Signed {
   readonly serial: string;
   /** DER of the subject's name. */
   readonly subject: Uint8Array;
+  /** The subject's name, however its text is encoded. */
+  readonly subjectText: string;
   /** DER of the SubjectPublicKeyInfo. */
   readonly spki: Uint8Array;
   /** Unix milliseconds, inclusive. */
@@ -114,7 +118,9 @@ export function parseCertificate(der: Uint8Array): Certificate {
       signatureAlgorithm: algorithmOf(whole.signatureAlgorithm, tbs.signature),
       serial: toHex(new Uint8Array(tbs.serialNumber)),
       issuer: serialize(tbs.issuer),
+      issuerText: textOf(tbs.issuer),
       subject: serialize(tbs.subject),
+      subjectText: textOf(tbs.subject),
       spki: serialize(tbs.subjectPublicKeyInfo),
       notBeforeMs: tbs.validity.notBefore.getTime().getTime(),
       notAfterMs: tbs.validity.notAfter.getTime().getTime(),
@@ -153,6 +159,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
       signature: new Uint8Array(whole.signature),
       signatureAlgorithm: algorithmOf(whole.signatureAlgorithm, tbs.signature),
       issuer: serialize(tbs.issuer),
+      issuerText: textOf(tbs.issuer),
       thisUpdateMs: tbs.thisUpdate.getTime().getTime(),
       nextUpdateMs: tbs.nextUpdate.getTime().getTime(),
       revoked: new Set(entries.map((entry) => toHex(new Uint8Array(entry.userCertificate)))),
@@ -209,4 +216,10 @@ function purposesOf(extensions: ReadonlyMap<string, Extension>): readonly string
 
 function partsOf(name: Name): readonly (readonly [type: string, value: string])[] {
   return Array.from(name).flatMap((part) => Array.from(part, (one) => [one.type, one.value.toString()] as const));
+}
+
+/** Equal for names that RFC 5280 §7.1 calls equal: string type, case, and the amount of white space do not count. */
+function textOf(name: Name): string {
+  const plain = (text: string): string => text.normalize('NFKC').toLowerCase().trim().replaceAll(/\s+/g, ' ');
+  return JSON.stringify(partsOf(name).map(([type, value]) => [type, plain(value)]));
 }

@@ -41,6 +41,8 @@ export async function verifyPath(chain: readonly Uint8Array[], anchors: Anchors,
   for (const certificate of shown) checkExtensions(certificate);
   await keyAlgorithmOf(leaf.spki);
   const path = await completePath(shown, anchors.roots);
+  // The root that was left out is held to what one that is shown is.
+  checkExtensions(path.at(-1)!);
   if (leaf.keyUsage !== undefined && (leaf.keyUsage & DIGITAL_SIGNATURE) === 0) {
     throw new CertificateError('key-usage', `the certificate of ${leaf.subjectName} is not for signing`);
   }
@@ -98,9 +100,17 @@ async function completePath(shown: readonly Certificate[], roots: readonly Certi
     }
   }
   const last = shown.at(-1)!;
+  // Several may have the name, as when an authority has changed its key.
+  let unfit: unknown;
   for (const root of roots) {
-    if (equalBytes(last.issuer, root.subject) && (await signatureHolds(last, root.spki))) return [...shown, root];
+    if (!equalBytes(last.issuer, root.subject)) continue;
+    try {
+      if (await signatureHolds(last, root.spki)) return [...shown, root];
+    } catch (error) {
+      unfit ??= error;
+    }
   }
+  if (unfit !== undefined) throw unfit;
   throw new CertificateError('unknown-root', `no given root has signed for ${last.issuerName}`);
 }
 
@@ -121,11 +131,12 @@ function checkAuthority(authority: Certificate, below: number): void {
 }
 
 function checkDates({ notBeforeMs, notAfterMs, subjectName }: Certificate, nowMs: number): void {
-  if (nowMs < notBeforeMs) {
+  // Asked so that a date which is none is not one that holds.
+  if (!(nowMs >= notBeforeMs)) {
     throw new CertificateError('certificate-not-yet-valid', `the certificate of ${subjectName} is not valid yet`);
   }
   // Valid through the whole of its last second.
-  if (nowMs >= notAfterMs + 1000) {
+  if (!(nowMs < notAfterMs + 1000)) {
     throw new CertificateError('certificate-expired', `the certificate of ${subjectName} has expired`);
   }
 }
@@ -137,7 +148,8 @@ async function checkRevocation(
   lists: readonly RevocationList[],
   nowMs: number,
 ): Promise<void> {
-  const own = lists.filter((list) => equalBytes(list.issuer, issuer.subject));
+  // By text: a list that spells its issuer otherwise is not to be passed over.
+  const own = lists.filter((list) => list.issuerText === issuer.subjectText);
   let current = own.length === 0;
   for (const list of own) {
     const maySign = issuer.keyUsage === undefined || (issuer.keyUsage & CRL_SIGN) !== 0;

@@ -1,4 +1,5 @@
 /** What applications see of durable conversations and of their history, SPEC §7.7. */
+import type { RdvError } from '../core/errors.js';
 import type { Store, StoreWrite } from '../core/ports.js';
 import type { TrustInfo } from '../identity/api.js';
 import type { ConversationRole } from './api.js';
@@ -58,6 +59,8 @@ export interface Durability {
   readonly unacknowledged: number;
   /** High-water mark: number of the message delivered last, 0 if none. One being handed over has the next number. */
   readonly delivered: number;
+  /** Why the store takes nothing at present; while it is there, `send()` and `end()` reject with it, and say nothing. */
+  readonly failure: RdvError | undefined;
   /** Resolves when everything sent, received and delivered so far is in the store. @throws RdvError `store` */
   flush(): Promise<void>;
   /** The message handed over last is delivered; `writes` of the application become durable with it. @throws RdvError `store` */

@@ -249,6 +249,10 @@ export class Durable implements Durability {
     return this.#delivered;
   }
 
+  get failure(): RdvError | undefined {
+    return this.holding ? this.journal.failure : undefined;
+  }
+
   flush(): Promise<void> {
     if (!this.#active) return Promise.reject(new RdvError('store', 'nothing is stored before the peer has been heard'));
     return this.journal.flush();

@@ -133,7 +133,8 @@ export class Journal {
     });
     for (const waiter of [...flushing, ...this.#flushing.splice(0)]) waiter.reject(failure);
     if (this.#phase === 'stopped') return;
-    if (!this.#failure) this.#init.log.error('the store takes nothing: the conversation waits', { code });
+    if (!this.#failure)
+      this.#init.log.error('the store takes nothing: the conversation waits', { code, reason: message });
     this.#failure = failure;
     this.#phase = 'failed';
     this.#retry = this.#init.clock.schedule(this.#retryMs, () => {

@@ -384,6 +384,9 @@ class OpenPublication implements Publication {
   }
 
   #failed(message: string): (error: unknown) => void {
-    return (error) => this.#surroundings.log.error(message, { code: toRdvError(error).code });
+    return (error) => {
+      const { code, message: reason } = toRdvError(error);
+      this.#surroundings.log.error(message, { code, reason });
+    };
   }
 }

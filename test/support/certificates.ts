@@ -77,13 +77,13 @@ function signWith({ maker, key }: Keys, hash: string, tbs: Uint8Array): ArrayBuf
 }
 
 /** `CN=Ann,O=Example`. */
-export function nameOf(text: string): Name {
+export function nameOf(text: string, type: 'utf8String' | 'printableString' = 'utf8String'): Name {
   const types: Record<string, string> = { CN: '2.5.4.3', O: '2.5.4.10' };
   return new Name(
     text.split(',').map((part) => {
-      const [type = '', value = ''] = part.split('=');
+      const [attribute = '', value = ''] = part.split('=');
       return new RelativeDistinguishedName([
-        new AttributeTypeAndValue({ type: types[type]!, value: new AttributeValue({ utf8String: value }) }),
+        new AttributeTypeAndValue({ type: types[attribute]!, value: new AttributeValue({ [type]: value }) }),
       ]);
     }),
   );
@@ -170,6 +170,8 @@ export interface WantedList {
   readonly extensions?: readonly Extension[];
   /** Who signs in the issuer's name; default: the issuer. */
   readonly signer?: Keys;
+  /** The issuer's name, if it is spelled in another way. */
+  readonly name?: Name;
 }
 
 export function revocationList({
@@ -179,6 +181,7 @@ export function revocationList({
   to,
   extensions,
   signer = issuer.keys,
+  name = nameOf(issuer.name),
 }: WantedList): Uint8Array {
   const algorithm = algorithmOf(signer.maker, 'sha256');
   const entries = revoked.map(
@@ -191,7 +194,7 @@ export function revocationList({
   const tbs = new TBSCertList({
     version: 1,
     signature: algorithm,
-    issuer: nameOf(issuer.name),
+    issuer: name,
     thisUpdate: new Time(new Date(from ?? NOW - DAY)),
     nextUpdate: new Time(new Date(to ?? NOW + DAY)),
     ...(entries.length > 0 ? { revokedCertificates: entries } : {}),

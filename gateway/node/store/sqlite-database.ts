@@ -36,7 +36,7 @@ const ADVICE: Readonly<Record<DatabaseFault, string>> = {
   busy: 'another process is using it: stop it, or talk to it',
   full: 'there is no space left for it: free some, nothing of this change was kept',
   'read-only': 'it cannot be written: check its permissions and whether its file system is mounted read-only',
-  damaged: 'it is damaged: restore a backup or move it away',
+  damaged: 'it is damaged',
   failed: 'the disk fails: check it, and start again',
 };
 
@@ -146,7 +146,8 @@ export class SqliteDatabase {
   upgrade(steps: readonly SchemaStep[] = SCHEMA_STEPS): void {
     const last = steps.at(-1)?.to ?? 0;
     const version = this.#pragma('user_version');
-    if (version !== 0 && this.#pragma('application_id') !== APPLICATION_ID) {
+    // Also one that numbers its schema with 0, as many do: nothing is to be made in somebody else's database.
+    if ((version !== 0 || this.#hasTables()) && this.#pragma('application_id') !== APPLICATION_ID) {
       throw new DatabaseError('failed', `${this.#path} is not a store of RDV: move it away`);
     }
     if (version > last) {
@@ -205,6 +206,10 @@ export class SqliteDatabase {
 
   close(): void {
     this.#db.close();
+  }
+
+  #hasTables(): boolean {
+    return this.#say(() => this.#db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').all().length > 0);
   }
 
   #pragma(name: 'user_version' | 'application_id'): number {

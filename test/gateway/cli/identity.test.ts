@@ -53,7 +53,8 @@ describe('identities by the command', { timeout: 120_000 }, () => {
 
   it('a tag that is a key, published by somebody else: refused, unless less is asked for', async () => {
     const keys = newKeys('p256');
-    await publisher(ni(keys));
+    const publishing = await publisher(ni(keys));
+    expect(publishing.events).toContainEqual({ event: 'warning' });
     const met = await responder(ni(keys), '--no-wait');
     expect(met.code).toBe(7);
     expect(opened(met)).toBeUndefined();
@@ -85,6 +86,8 @@ describe('identities by the command', { timeout: 120_000 }, () => {
     const wrong = await responder(tag, '--roots', cert('others', authority('Root')), '--no-wait');
     const revoked = await responder(tag, ...roots, '--crl', crl('revoked', [leaf]), '--no-wait');
     expect([wrong.code, revoked.code]).toEqual([7, 7]);
+    const reasons = [wrong, revoked].map(({ events }) => events.at(-1)?.['reason']);
+    expect(reasons).toEqual(['unknown-root', 'revoked']);
     expect(revoked.err).toContain('revoked');
   });
 

@@ -11,6 +11,7 @@ import {
   issue,
   type Maker,
   NOW,
+  nameOf,
   newKeys,
   revocationList,
   USAGE,
@@ -80,9 +81,12 @@ describe('chains that hold', () => {
     expect(await verify({ chain: [leafOf(old)], roots: [old] })).toMatchObject({ ok: true });
   });
 
-  it('the right one of several roots with one name', async () => {
-    const namesake = authority('Root');
-    expect(await verify({ chain: [leafOf(root)], roots: [namesake, root] })).toMatchObject({ ok: true });
+  it('the right one of several roots with one name, be another one too weak', async () => {
+    const weak = authority('Root', { keys: newKeys('rsa', { bits: 1024 }) });
+    for (const namesake of [authority('Root'), weak]) {
+      expect(await verify({ chain: [leafOf(root)], roots: [namesake, root] })).toMatchObject({ ok: true });
+    }
+    await refused({ chain: [leafOf(weak)], roots: [authority('Root'), weak] }, 'weak-key');
   });
 });
 
@@ -169,6 +173,11 @@ describe('chains that do not hold', () => {
     const names = extension('2.5.29.30', Uint8Array.of(0x30, 0), false);
     const limited = authority('Limited', { issuer: root, more: [names] });
     await refused({ chain: [leafOf(limited), limited] }, 'unsupported-extension');
+    // The root's own, whether it is shown along or not.
+    const limitedRoot = authority('Limited', { more: [names] });
+    for (const chain of [[leafOf(limitedRoot)], [leafOf(limitedRoot), limitedRoot]]) {
+      await refused({ chain, roots: [limitedRoot] }, 'unsupported-extension');
+    }
     const twice = extension('2.5.29.15', Uint8Array.of(3, 2, 7, 128));
     await refused({ chain: [leafOf(root, { more: [twice] })] }, 'malformed-certificate');
   });
@@ -213,6 +222,14 @@ describe('revocation lists', () => {
     ]) {
       expect(await verify({ chain, crls: [crl] })).toMatchObject({ ok: true });
     }
+  });
+
+  it('counts however it spells the name of its issuer', async () => {
+    for (const name of [nameOf('CN=Middle', 'printableString'), nameOf('CN= mIDDLE ')]) {
+      await refused({ chain, crls: [revocationList({ issuer: middle, revoked: [leaf], name })] }, 'revoked');
+    }
+    const other = revocationList({ issuer: middle, revoked: [leaf], name: nameOf('O=Middle') });
+    expect(await verify({ chain, crls: [other] })).toMatchObject({ ok: true });
   });
 
   it('out of date: no longer an all-clear, still a conviction', async () => {

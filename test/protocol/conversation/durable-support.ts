@@ -4,6 +4,7 @@ import type { Durability, DurableInit } from '@rdv/protocol/conversation/durabil
 import { type ConversationTuning, openConversation } from '@rdv/protocol/conversation/open';
 import { openStoredConversation, storedConversations } from '@rdv/protocol/conversation/stored';
 import { toHex } from '@rdv/protocol/core/bytes';
+import { RdvError } from '@rdv/protocol/core/errors';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import type { Random, Store, StoreWrite } from '@rdv/protocol/core/ports';
@@ -67,7 +68,7 @@ export class PowerStore implements Store {
   }
 
   async commit(writes: readonly StoreWrite[]): Promise<void> {
-    if (this.refuses) throw new Error('disk full');
+    if (this.refuses) throw new RdvError('store', 'disk full');
     this.commits++;
     // Readers see it at once; whether it outlives the power is open until it resolves.
     if (this.#writeMs > 0) this.#durable ??= this.#inner.snapshot();

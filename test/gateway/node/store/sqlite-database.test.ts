@@ -37,6 +37,16 @@ describe('SQLite database', () => {
     expect(() => db.upgrade()).toThrow('later version');
   });
 
+  it("makes nothing in somebody else's database, though it numbers its schema with 0", async () => {
+    const path = join(directory, 'foreign');
+    writeFileSync(path, '');
+    const foreign = await openSqliteDatabase(path, 256 * 1024, 'make');
+    foreign.all('CREATE TABLE theirs (x)');
+    expect(() => foreign.upgrade()).toThrow('not a store of RDV');
+    expect(foreign.all('SELECT count(*) AS tables FROM sqlite_master')).toEqual([{ tables: 1 }]);
+    foreign.close();
+  });
+
   it('does all of a transaction or nothing, also when it grows beyond its bound', () => {
     db.transaction(() => db.put(utf8('a'), bytes(5)));
     const both = (length: number) => (): void => {
