@@ -1,39 +1,20 @@
 // The protocol where nothing of Node is: bundled as for a browser, it runs a whole rendezvous and a conversation in a
 // global scope that has only what browsers and Node share.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import { systemClock, systemRandom } from '@rdv/hardware/host/system';
-import { build, type Rolldown } from 'vite';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { browserBundle } from '../support/browser-bundle.js';
 
-const root = join(import.meta.dirname, '..', '..');
 const SUBPATHS = [
   ...['rendezvous/publish', 'rendezvous/respond', 'namespace/memory', 'namespace/memory-hub', 'core/memory-store'],
   ...['core/logger-silent', 'tag/derived', 'tag/tag', 'tag/eid', 'link/session', 'advert/beacon', 'record/envelope'],
 ];
 
-let directory: string;
-let chunk: Rolldown.OutputChunk;
+let chunk: Awaited<ReturnType<typeof browserBundle>>;
 
 beforeAll(async () => {
-  // Where the packages are found, and nobody looks for source.
-  directory = mkdtempSync(join(root, 'node_modules', '.rdv-browser-'));
-  const entry = join(directory, 'entry.js');
-  writeFileSync(entry, SUBPATHS.map((path) => `export * from '@rdv/protocol/${path}';`).join('\n'));
-  const output = await build({
-    configFile: false,
-    logLevel: 'silent',
-    root: directory,
-    resolve: { conditions: ['browser', 'default'] },
-    build: { write: false, minify: false, lib: { entry, formats: ['iife'], name: 'rdv', fileName: 'rdv' } },
-  });
-  const [bundle] = (Array.isArray(output) ? output : [output]) as Rolldown.RolldownOutput[];
-  chunk = bundle!.output[0];
-  expect(bundle!.output).toHaveLength(1);
+  chunk = await browserBundle(SUBPATHS.map((path) => `@rdv/protocol/${path}`));
 });
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 it('takes the portable primitives and no module of Node', () => {
   const modules = Object.keys(chunk.modules).map((path) => path.replaceAll('\\', '/'));
