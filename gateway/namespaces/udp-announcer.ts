@@ -39,6 +39,8 @@ export class UdpAnnouncer {
   /** Least recently heard first. */
   readonly #bridges = new Set<string>();
   #new = new Set<HeldQueue>();
+  /** Those of them that have not been said at all. */
+  readonly #unsaid = new Set<HeldQueue>();
   #soon: Timer | undefined;
   #refresh: Timer | undefined;
   #offeredAt = Number.NEGATIVE_INFINITY;
@@ -61,15 +63,23 @@ export class UdpAnnouncer {
 
   subscribed(held: HeldQueue): void {
     this.#new.add(held);
-    // The first goes at once: what is sent next may ask for an answer there.
     if (this.#new.size === 1) this.#sub([held]);
+    else this.#unsaid.add(held);
     this.#soon ??= this.#clock.schedule(TOGETHER_MS, () => {
       this.#soon = undefined;
       const queues = [...this.#new];
       this.#new = new Set();
-      this.#sub(queues.slice(1));
+      this.sayNew();
       for (const ms of AGAIN_MS) this.#later(ms, () => this.#sub(this.#stillHeld(queues)));
     });
+  }
+
+  /** Before anything else is sent: it may ask for an answer there, and a busy machine lets timers wait. */
+  sayNew(): void {
+    if (this.#unsaid.size === 0) return;
+    const queues = this.#stillHeld([...this.#unsaid]);
+    this.#unsaid.clear();
+    this.#sub(queues);
   }
 
   offer({ record }: ShelvedRecord): void {

@@ -170,6 +170,7 @@ export class UdpNamespace extends Stateful<NamespaceState> implements Namespace,
     this.#assertOpen();
     if (this.state !== 'up') throw new RdvError('unreachable', 'no network interface is up at the moment');
     const name = toHex(queue);
+    this.#announcer.sayNew();
     this.#deliver(name, frame);
     const here = this.#staysHere(options);
     const peers = this.#holders.direct(name);

@@ -51,6 +51,32 @@ function published({ keyed = true, sealedBytes = 512 } = {}) {
   return { id, record, query: { id, ...(lookupKey && { lookupKey }) } };
 }
 
+describe('subscriptions on a link', () => {
+  it('go before whatever is sent after them, also those that wait to go together', async () => {
+    rig = udpRig();
+    const [a, b] = [rig.end(), rig.end()];
+    const [reply, receive, gone, theirs] = [bytes(16), bytes(16), bytes(16), bytes(16)];
+    a.namespace.subscribe(reply, () => {});
+    // What follows happens before its timer, as on a machine that has no time for it.
+    a.namespace.subscribe(receive, () => {});
+    a.namespace.subscribe(gone, () => {}).close();
+    await a.namespace.send(theirs, bytes(20));
+    const said = framesOf(rig.link.sent).filter(({ from }) => from === a.port.peer);
+    const names = said.map((frame) => `${frame.type} ${'queue' in frame ? toHex(frame.queue) : ''}`);
+    expect(names).toEqual([
+      `sub ${toHex(reply)}`,
+      `unsub ${toHex(gone)}`,
+      `sub ${toHex(receive)}`,
+      `send ${toHex(theirs)}`,
+    ]);
+    // So that the answer goes straight to it, and concerns no bridge.
+    await rig.clock.advance(1);
+    await b.namespace.send(receive, bytes(20));
+    await b.namespace.send(receive, bytes(20));
+    expect(framesOf(rig.link.sent).at(-1)).toMatchObject({ type: 'deliver', to: a.port.peer });
+  });
+});
+
 describe('look-ups on a link', () => {
   it('are answered by key, and the id is not shown', async () => {
     rig = udpRig();

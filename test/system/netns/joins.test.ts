@@ -85,8 +85,8 @@ describe.each([1, 3])('%d nodes between a LAN and a broker', (count) => {
     const inside = net.start('one', { role: 'respond', tag: 'aside', url: 'udp:', count: 200 });
     expect(await inside.event('done')).toMatchObject({ index: 200, wrong: 0 });
     for (const { forth, back } of statuses()) {
-      // Its record was offered to everybody, and is where people may look for it. Of some 400 frames none crosses, unless a
-      // bridge knows of nobody who takes the queue: when a busy machine lost the datagram that said so, until it is said again.
+      // Its record was offered to everybody, and is where people may look for it. Of some 400 frames only those cross that
+      // go to a queue which its holder has left: a reply or an acknowledgement that a busy machine sent once more.
       expect(forth.frames + back.frames).toBeLessThan(40);
       expect(forth.records).toBe(1);
     }
