@@ -16,7 +16,7 @@ import { built } from './firmware-build.js';
 const SETTINGS_AT = 0x3f800;
 const SETTINGS_BYTES = 2048;
 const until = (done: () => boolean): Promise<void> =>
-  vi.waitFor(() => expect(done()).toBe(true), { timeout: 10_000, interval: 2 });
+  vi.waitFor(() => expect(done()).toBe(true), { timeout: 40_000, interval: 2 });
 
 export interface MicrobitOptions {
   /** File in hardware/firmware/dist. Default: the build with ADVANCE. */

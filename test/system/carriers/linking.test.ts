@@ -2,7 +2,6 @@
  * SPEC §0: a broker that keeps everything cannot link, by names, sizes and counts, a conversation to its rendezvous, to another of
  * the same rendezvous, or to itself a day later. It can by connection and by timing: how well is said here.
  */
-import { randomInt } from 'node:crypto';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { type ConversationTuning, openConversation } from '@rdv/protocol/conversation/open';
 import { toHex } from '@rdv/protocol/core/bytes';
@@ -188,7 +187,8 @@ function idToTheNextDay({ days, ids, readers }: Played): Question[] {
   }));
 }
 
-const SEED = process.env['RDV_SEED'] ?? String(randomInt(2 ** 32));
+/** The same every time: a guesser is lucky with one seed in some thousands. RDV_SEED=… looks at others. */
+const SEED = process.env['RDV_SEED'] ?? '1';
 const whole = play(SEED);
 
 function die(seed: string): () => number {

@@ -41,7 +41,7 @@ it('who responds everywhere at once is one responder: the duplicates collapse', 
   const accepted = acceptedBy(publication);
   await world.stage.respond(tag, await everywhere());
   // What took longer ways arrives, and is known.
-  await vi.waitFor(() => expect(publication.status.counts.repeated).toBeGreaterThan(0), { timeout: 10_000 });
+  await vi.waitFor(() => expect(publication.status.counts.repeated).toBeGreaterThan(0), { timeout: 40_000 });
   await new Promise((resolve) => setTimeout(resolve, 1500));
   expect([accepted.length, publication.status.accepted, publication.status.left]).toEqual([1, 1, 1]);
 });
@@ -113,8 +113,11 @@ it('the responder takes the best way by itself, and another when that fails, dow
   const carrier = async (): Promise<string> => {
     const before = heard.length;
     await vi.waitFor(() => expect(heard.length).toBeGreaterThan(before + 50), { timeout: 30_000, interval: 5 });
-    const since = performance.now() - 100;
-    const counts = ways.map(({ name, sent }) => ({ name, frames: sent.filter((at) => at > since).length }));
+    const [since = 0] = ways
+      .flatMap(({ sent }) => sent)
+      .toSorted((a, b) => a - b)
+      .slice(-20);
+    const counts = ways.map(({ name, sent }) => ({ name, frames: sent.filter((at) => at >= since).length }));
     return counts.toSorted((a, b) => b.frames - a.frames)[0]!.name;
   };
   const taken: string[] = [];

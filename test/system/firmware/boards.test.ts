@@ -47,7 +47,7 @@ async function status(): Promise<Record<string, unknown>> {
   return (values[0]!['boards'] as Record<string, unknown>[])[0]!;
 }
 const said = (running: Rdv, what: RegExp, times: number): Promise<void> =>
-  vi.waitFor(() => expect(running.err.match(new RegExp(what, 'g'))?.length ?? 0).toBe(times), { timeout: 15_000 });
+  vi.waitFor(() => expect(running.err.match(new RegExp(what, 'g'))?.length ?? 0).toBe(times), { timeout: 40_000 });
 
 async function eidNow(tag: string): Promise<string> {
   const { beaconKey } = await TagSecret.fromTag(parseTag(tag));
@@ -61,7 +61,7 @@ it('puts its tag on a board, gives it the time whenever it comes back, and write
   expect(await status()).toMatchObject({ state: 'away', why: expect.stringContaining('there is no serial port') });
   await plugIn();
   await said(running, /carries its tag now/, 1);
-  await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)));
+  await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)), { timeout: 40_000 });
   expect(await status()).toMatchObject({ state: 'up', board: 'native', carries: true, onAir: 'eid', batteryMv: 2987 });
 
   const [line] = (await bench.run(['boards', '--json', '--state', bench.path('state')]))
@@ -76,11 +76,11 @@ it('puts its tag on a board, gives it the time whenever it comes back, and write
   // Taken along, its cells changed, and brought back: it has lost the time, and nothing else.
   for (let i = 1; i <= 3; i++) {
     await board.kill();
-    await vi.waitFor(async () => expect((await status())['state']).toBe('away'), { timeout: 15_000 });
+    await vi.waitFor(async () => expect((await status())['state']).toBe('away'), { timeout: 40_000 });
     await plugIn();
     expect(board.air?.kind === 1, 'it does not know the time').toBe(false);
     await said(running, /board in step/, 1 + i);
-    await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)));
+    await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)), { timeout: 40_000 });
   }
   await board.kill();
   // Or its reset button pressed: the clock is late by a moment.
@@ -102,7 +102,7 @@ it('puts on it what the configuration says when that has changed, and only then'
   const run = async (entry: object, tag: string): Promise<void> => {
     const running = node(entry);
     await said(running, /board in step/, 1);
-    await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)));
+    await vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)), { timeout: 40_000 });
     const [, number] = /"number":(\d+),"msg":"the board carries its tag now"/.exec(running.err) ?? [];
     numbers.push(number && Number(number));
     await end(running);

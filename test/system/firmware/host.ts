@@ -149,7 +149,7 @@ export class Host {
 
   /** Resolves with the next BOOT event beyond those seen. */
   async boot(seen: number): Promise<Buffer> {
-    await vi.waitFor(() => expect(this.boots.length).toBeGreaterThan(seen), { timeout: 5000, interval: 2 });
+    await vi.waitFor(() => expect(this.boots.length).toBeGreaterThan(seen), { timeout: 40_000, interval: 2 });
     return this.boots.at(-1)!;
   }
 

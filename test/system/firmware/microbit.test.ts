@@ -56,6 +56,7 @@ it('carries a tag: at a window, a day and thirty days later', async () => {
   expect((await line.do(IDENTITY)).toString('latin1', 15, 24)).toBe('micro:bit');
   expect(await microbit.radioPdu()).toHaveLength(0);
   expect((await line.advert()).kind).toBe(0);
+  const begun = performance.now();
   const answer = await line.do(PROVISION, provisionPayload({ key, seconds: T }));
   expect(answer.subarray(8)).toEqual(Buffer.from(eidAt(key, T)));
   const seen = [await onAir(microbit, line, key)];
@@ -63,7 +64,8 @@ it('carries a tag: at a window, a day and thirty days later', async () => {
     await line.advance(seconds);
     seen.push(await onAir(microbit, line, key));
   }
-  expect((await line.advert()).clock - T - 1024 - 31 * 86_400).toBeLessThan(5);
+  const passed = (await line.advert()).clock - T - 1024 - 31 * 86_400;
+  expect(passed).toBeLessThan((performance.now() - begun) / 1000 + 2);
   // One address per id, and never the same twice.
   for (const what of ['address', 'eid'] as const) expect(new Set(seen.map((s) => s[what])).size).toBe(4);
   // The changes were told, each with its address.
@@ -88,6 +90,7 @@ it('keeps its clock over a reset, and not over a loss of power', async () => {
   const microbit = await board();
   const line = await host(microbit.path);
   const [key, label] = [randomBytes(16), randomBytes(8)];
+  const begun = performance.now();
   await line.do(PROVISION, provisionPayload({ key, label, seconds: T }));
   const first = await onAir(microbit, line, key);
   for (const how of ['asked', 'pressed']) {
@@ -101,7 +104,8 @@ it('keeps its clock over a reset, and not over a loss of power', async () => {
     const again = await onAir(microbit, line, key);
     expect(again.eid).toBe(first.eid);
     expect(again.address).not.toBe(first.address);
-    expect((await line.advert()).clock - T).toBeLessThan(10);
+    const passed = (await line.advert()).clock - T;
+    expect(passed).toBeLessThan((performance.now() - begun) / 1000 + 2);
   }
   const flash = await microbit.readFlash();
   await microbit.kill();
@@ -131,7 +135,7 @@ it('runs on when the cable is pulled', async () => {
   await microbit.unplug();
   const eid = Buffer.from(eidAt(key, T + 1024)).toString('hex');
   await vi.waitFor(async () => expect(Buffer.from(await microbit.radioPdu()).toString('hex')).toContain(eid), {
-    timeout: 5000,
+    timeout: 40_000,
     interval: 20,
   });
   await microbit.plug();

@@ -79,7 +79,10 @@ it('a tag goes onto the genuine firmware, is heard, and whoever knows the tag fi
   expect(Math.abs((result!['clock'] as number) - Date.now() / 1000)).toBeLessThan(20);
   expect(done.out + done.err, 'the tag stays where it was').not.toContain(tag);
   // The responder: by tag, over the air, in a process of his own. Somebody else finds nothing.
-  expect((await heard(scan(tag)))['eid']).toBe(result!['eid']);
+  const before = await eidOf(tag, Math.floor(Date.now() / 1000));
+  const found = (await heard(scan(tag)))['eid'];
+  // A window may end meanwhile.
+  expect([before, await eidOf(tag, Math.floor(Date.now() / 1000))]).toContain(found);
   const other = scan(freshTag());
   await other.says(/"event":"heard"/);
   expect(other.values.every((value) => value['tag'] === undefined)).toBe(true);
@@ -87,7 +90,7 @@ it('a tag goes onto the genuine firmware, is heard, and whoever knows the tag fi
   expect(line).toMatchObject([{ answer: 'board', board: 'micro:bit', tag: 'carried', onAir: 'eid' }]);
   const erased = await rdv('provision', microbit.path, '--erase');
   expect(erased.values).toEqual([{ port: microbit.path, erased: true }]);
-  await vi.waitFor(async () => expect(await microbit.radioPdu()).toHaveLength(0));
+  await vi.waitFor(async () => expect(await microbit.radioPdu()).toHaveLength(0), { timeout: 40_000 });
 });
 
 it('a window, a day and thirty days later it is still heard and resolved', async () => {
@@ -111,7 +114,7 @@ it('a window, a day and thirty days later it is still heard and resolved', async
     await advance(board, seconds);
     now += seconds;
     const eid = (await eidOnAir(board)).eid;
-    await vi.waitFor(() => expect(host.reports.at(-1)?.data).toContain(eid), { timeout: 10_000 });
+    await vi.waitFor(() => expect(host.reports.at(-1)?.data).toContain(eid), { timeout: 40_000 });
     resolver.advance(now);
     expect(resolver.resolve(Buffer.from(eid, 'hex'))?.value, `${seconds} s later`).toBe('ours');
     seen.add(eid);

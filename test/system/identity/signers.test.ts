@@ -76,7 +76,7 @@ describe('ssh-keygen and ssh-agent', () => {
   beforeAll(async () => {
     agentSocket = openssl.path('agent.sock');
     agent = spawn('ssh-agent', ['-D', '-a', agentSocket], { stdio: 'ignore' });
-    await vi.waitFor(() => expect(existsSync(agentSocket)).toBe(true), { timeout: 10_000 });
+    await vi.waitFor(() => expect(existsSync(agentSocket)).toBe(true), { timeout: 40_000 });
   });
   afterAll(() => agent.kill());
 

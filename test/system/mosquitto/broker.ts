@@ -125,10 +125,10 @@ export class Mosquitto {
     execFileSync('mosquitto_pub', args, message.length > 0 ? { input: message } : {});
   }
 
-  /** mosquitto_sub: what is retained on `topic`, as [topic, retain flag, QoS, payload in hex], or nothing. */
-  retained(topic: string): string[][] {
+  /** mosquitto_sub: what is retained on `topic`, as [topic, retain flag, QoS, payload in hex], or nothing in `seconds`. */
+  retained(topic: string, seconds = 1): string[][] {
     const args = ['-p', String(this.ports.plain), '-V', '5', '-q', '1', '-t', topic, '-F', '%t %r %q %x'];
-    const once = ['-W', '1', '-C', '1', '--retained-only'];
+    const once = ['-W', String(seconds), '-C', '1', '--retained-only'];
     try {
       return lines(execFileSync('mosquitto_sub', [...args, ...once], { encoding: 'utf8', stdio: 'pipe' }));
     } catch (error) {

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
 import { bytes, testOwner, testRecord } from '../../contract/records.js';
 import { mqttRig, openUp, roundTrip, surroundings, until } from '../../support/mqtt-rig.js';
+import { ownMs } from '../../support/starved.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Mosquitto } from './broker.js';
 
@@ -27,7 +28,7 @@ describe.each(Object.entries(targets))('mosquitto, %s', (_name, target) => {
     const record = testRecord({ id, owner, seq: 1, notAfter: now() + 60 });
     const topic = recordTopic('rdv', id, owner.publicKey);
     await namespace.put(record);
-    expect(broker.retained(topic)).toEqual([[topic, '1', '1', hex(record)]]);
+    expect(broker.retained(topic, 20)).toEqual([[topic, '1', '1', hex(record)]]);
     const frame = bytes(100);
     // The witness may still be connecting.
     await until(() => {
@@ -39,7 +40,7 @@ describe.each(Object.entries(targets))('mosquitto, %s', (_name, target) => {
     witness.stop();
     const tombstone = testRecord({ id, owner, seq: 2, notAfter: now() + 60, sealedBytes: 0 });
     await namespace.put(tombstone);
-    expect(broker.retained(topic)).toEqual([[topic, '1', '1', hex(tombstone)]]);
+    expect(broker.retained(topic, 20)).toEqual([[topic, '1', '1', hex(tombstone)]]);
     await namespace.close();
   });
 
@@ -65,7 +66,7 @@ describe.each(Object.entries(targets))('mosquitto, %s', (_name, target) => {
       expect(heard.filter((bytesHeard) => bytesHeard.length > 0)).toEqual([]);
       await namespace.put(record);
       await until(() => heard.some((bytesHeard) => bytesHeard.length > 0));
-      expect(broker.retained(topic)).toEqual([[topic, '1', '1', hex(record)]]);
+      expect(broker.retained(topic, 20)).toEqual([[topic, '1', '1', hex(record)]]);
     }
     expect(frames).toEqual([]);
     expect(namespace.state).toBe('up');
@@ -76,9 +77,9 @@ describe.each(Object.entries(targets))('mosquitto, %s', (_name, target) => {
 it('lets the broker drop records and frames by itself on MQTT 5', async () => {
   const namespace = await openUp(targets['MQTT 5']!);
   const [id, owner] = [bytes(32), testOwner()];
-  await namespace.put(testRecord({ id, owner, seq: 1, notAfter: now() + 2 }));
+  await namespace.put(testRecord({ id, owner, seq: 1, notAfter: now() + 8 }));
   const topic = recordTopic('rdv', id, owner.publicKey);
-  expect(broker.retained(topic)).toHaveLength(1);
+  expect(broker.retained(topic, 6)).toHaveLength(1);
   await namespace.close();
   await until(() => broker.retained(topic).length === 0);
 });
@@ -196,21 +197,22 @@ it('takes one round trip for a cold look-up after the connection stands, and one
   const proxy = await TcpProxy.open(broker.ports.plain, delayMs);
   const best = { cold: Number.POSITIVE_INFINITY, warm: Number.POSITIVE_INFINITY };
   // The best of a few: other programs share this machine.
-  for (let attempt = 0; attempt < 5; attempt++) {
+  const MOST = 1.6;
+  for (let attempt = 0; attempt < 12 && Math.max(best.cold, best.warm) >= MOST; attempt++) {
     const target = { ...targets['MQTT 5']!, port: proxy.port };
     const namespace = await openMqttNamespace({ ...surroundings, target });
     for (const kind of ['cold', 'warm'] as const) {
-      const started = performance.now();
+      const started = ownMs();
       const watch = namespace.watch({ id }, () => {});
       await watch.answered;
-      best[kind] = Math.min(best[kind], (performance.now() - started) / (2 * delayMs));
+      best[kind] = Math.min(best[kind], (ownMs() - started) / (2 * delayMs));
       watch.close();
     }
     await namespace.close();
   }
   // The relay answers the TCP handshake at once: what is counted starts at CONNECT.
-  expect(best.cold).toBeLessThan(1.6);
-  expect(best.warm).toBeLessThan(1.6);
+  expect(best.cold).toBeLessThan(MOST);
+  expect(best.warm).toBeLessThan(MOST);
   await publisher.close();
   await proxy.close();
 });

@@ -37,7 +37,7 @@ it('is on line while it runs, off line when it is killed, and holds no name of a
   await until(() => states().at(-1) === '{"state":"offline"}');
   // Whoever asks later is told so, too.
   const [topic] = witness.seen.find(([name]) => name!.endsWith('/state'))!;
-  expect(Buffer.from(broker.retained(topic!)[0]![3]!, 'hex').toString()).toBe('{"state":"offline"}');
+  expect(Buffer.from(broker.retained(topic!, 20)[0]![3]!, 'hex').toString()).toBe('{"state":"offline"}');
   witness.stop();
 });
 

@@ -57,7 +57,7 @@ async function world(
       writeFileSync(file, `version: 1\nstate: ${state}\ntrust-clock: true\n${joins}${more}`);
       const node = net.program(`bridge${i}`, process.execPath, RDV, 'run', '--config', file);
       await line(node, 'join');
-      await vi.waitFor(() => expect(statusOf(state).joins).not.toHaveLength(0), { timeout: 20_000 });
+      await vi.waitFor(() => expect(statusOf(state).joins).not.toHaveLength(0), { timeout: 40_000 });
     }),
   );
   return {
@@ -88,7 +88,8 @@ describe.each([1, 3])('%d nodes between a LAN and a broker', (count) => {
       // Its record was offered to everybody, and is where people may look for it. Of some 400 frames only those cross that
       // go to a queue which its holder has left: a reply or an acknowledgement that a busy machine sent once more.
       expect(forth.frames + back.frames).toBeLessThan(40);
-      expect(forth.records).toBe(1);
+      // In the last hour of a day that of the next is out as well.
+      expect([1, 2]).toContain(forth.records);
     }
     const options = { bridge: 'any' };
     await net.start(publisher, { role: 'publish', tag: 't', url: at, options }).event('published');

@@ -16,7 +16,7 @@ namespaceContract(
     const [a, b, c] = await Promise.all([1, 2, 3].map(() => openUdpNamespace({ ...around, target })));
     return {
       clients: [a!, b!, c!] as const,
-      until: (done) => vi.waitFor(() => expect(done()).toBe(true), { timeout: 10_000, interval: 2 }),
+      until: (done) => vi.waitFor(() => expect(done()).toBe(true), { timeout: 40_000, interval: 2 }),
       settle: () => new Promise((resolve) => setTimeout(resolve, 100)),
       nowSeconds: () => Math.floor(Date.now() / 1000),
       close: async () => {
@@ -171,9 +171,11 @@ it('nothing leaves the link: a router that forwards everything else, broadcasts 
   net.ip('two', 'route', 'add', 'default', 'via', '10.7.2.254');
   // The router does forward between the two.
   const reach = "require('node:dgram').createSocket('udp4').bind(9).on('message', () => process.exit(0))";
-  const send = "const s = require('node:dgram').createSocket('udp4'); s.send('x', 9, '10.7.2.1', () => s.close())";
-  net.run('one', 'sh', '-c', `(sleep 1; ${process.execPath} -e "${send}") > /dev/null 2>&1 &`);
-  net.run('two', 'sh', '-c', `timeout 5 ${process.execPath} -e "${reach}"`);
+  // Again and again: which of the two processes is there first is not known.
+  const say = "s.send('x', 9, '10.7.2.1', () => {})";
+  const send = `const s = require('node:dgram').createSocket('udp4'); ${say}; setInterval(() => ${say}, 100)`;
+  net.run('one', 'sh', '-c', `timeout 60 ${process.execPath} -e "${send}" > /dev/null 2>&1 &`);
+  net.run('two', 'sh', '-c', `timeout 50 ${process.execPath} -e "${reach}"`);
   await net.start('one', { role: 'publish', tag: 't', url: 'udp:' }).event('published');
   const visitor = net.start('two', { role: 'respond', tag: 't', url: 'udp:', noWait: true });
   expect(await visitor.event('not met')).toMatchObject({ code: 'not-published' });

@@ -36,6 +36,8 @@ export class PostgresServer {
 
   async start(): Promise<void> {
     const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=50'];
+    // What it does by itself would be counted as ours.
+    settings.push('-c', 'autovacuum=off');
     // In its directory, which goes with it: what is killed clears nothing away.
     settings.push('-c', 'dynamic_shared_memory_type=mmap');
     const [command, ...args] = asOwner(
