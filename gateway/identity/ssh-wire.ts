@@ -24,9 +24,9 @@ export class SshReader {
     return this.#take(this.u32());
   }
 
-  /** A string of ASCII, or of anything else with its bytes made into characters. */
+  /** A string of UTF-8, which is not trusted to be any. */
   text(): string {
-    return String.fromCharCode(...this.string().subarray(0, 1024));
+    return new TextDecoder().decode(this.string().subarray(0, 1024));
   }
 
   end(): void {

@@ -1,5 +1,5 @@
 /** Where a node keeps what it keeps. One state directory is one node. */
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { RdvError } from '@rdv/protocol/core/errors';
@@ -45,7 +45,8 @@ function makeDirectory(path: string): void {
 export function ensureStateDirectory(paths: NodePaths): void {
   try {
     makeDirectory(paths.directory);
-    chmodSync(paths.directory, 0o700);
+    // Not where it is so already: a file system that is mounted read-only is the store's to tell of.
+    if ((statSync(paths.directory).mode & 0o777) !== 0o700) chmodSync(paths.directory, 0o700);
   } catch (cause) {
     throw new RdvError(
       'store',

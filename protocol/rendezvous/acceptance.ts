@@ -65,17 +65,21 @@ export interface Known {
 export class Acceptance {
   readonly #init: AcceptanceInit;
   readonly #entries = new Map<string, Entry>();
-  readonly #refused = new Map<string, { noise2: Uint8Array; replyQueue: Uint8Array }>();
+  /** Without content: not to be said yet. */
+  readonly #refused = new Map<string, Known>();
   readonly #perPrekey = new Map<string, number>();
-  /** Hashes decided but not yet durable: they are answered by the decision itself. */
-  readonly #storing = new Set<string>();
+  /** Decided but not yet durable, by hash: they are answered by the decision itself. */
+  readonly #storing = new Map<string, Promise<void>>();
   /** In order of acceptance. */
   readonly #unconfirmed = new Set<string>();
   #state: StoredState;
+  /** The newest that is durable. */
+  #kept: StoredState;
 
   constructor(init: AcceptanceInit) {
     this.#init = init;
     this.#state = init.state;
+    this.#kept = init.state;
     const stored = init.store.acceptances();
     for (const { hash, prekey, reply } of stored) this.#add(hash, { prekey, reply });
     const byAge = [...stored].sort((a, b) => (a.reply?.at ?? 0) - (b.reply?.at ?? 0));
@@ -112,25 +116,28 @@ export class Acceptance {
     if (refused) {
       const noise2 = handshake.writeMessage(encodeReplyPayload({ status: 'refused', reason: refused }));
       handshake.wipe();
-      this.#refused.set(name, { noise2, replyQueue });
-      if (this.#refused.size > REFUSALS_CACHED) this.#refused.delete(this.#refused.keys().next().value!);
-      return { noise2, replyQueue, refused, effects: [], ready: Promise.resolve() };
+      const ready = this.#refuse(name, refused, { noise2, replyQueue });
+      return { noise2, replyQueue, refused, effects: [], ready };
     }
     const reply = this.#reply(handshake, request);
     const { to, effects } = step(lifecycleMachine, this.#state.lifecycle, this.#event());
     this.#state = { ...this.#state, lifecycle: to, accepted: this.#state.accepted + 1 };
     this.#add(name, { prekey, reply });
     this.#unconfirmed.add(name);
-    this.#storing.add(name);
     const { store } = this.#init;
     writes.push(store.writeState(this.#state), store.writeAcceptance({ hash: name, prekey, reply }));
+    const decided = this.#state;
     const ready = store.commit(writes).then(
-      () => void this.#storing.delete(name),
+      () => {
+        this.#storing.delete(name);
+        this.#kept = decided;
+      },
       (error: unknown) => {
         this.#undo(name);
         throw error;
       },
     );
+    this.#storing.set(name, ready);
     return { noise2: reply.noise2, replyQueue, accepted: reply, effects, ready };
   }
 
@@ -166,6 +173,7 @@ export class Acceptance {
     this.#state = after;
     try {
       await this.#init.store.commit([this.#init.store.writeState(after)]);
+      this.#kept = after;
     } catch (error) {
       // Nothing happened, unless something else did meanwhile.
       if (this.#state === after) this.#state = before;
@@ -208,6 +216,21 @@ export class Acceptance {
     writes.push(this.#drop(forgotten)!);
     this.#init.onForgotten(forgotten);
     return undefined;
+  }
+
+  /** What rests on acceptances that are not durable yet is said when they are, and else was no refusal. */
+  #refuse(name: string, reason: RefusalReason, answer: Known): Promise<void> {
+    const others = reason === 'consumed' || reason === 'full' ? [...this.#storing.values()] : [];
+    this.#refused.set(name, others.length > 0 ? {} : answer);
+    if (this.#refused.size > REFUSALS_CACHED) this.#refused.delete(this.#refused.keys().next().value!);
+    if (others.length === 0) return Promise.resolve();
+    return Promise.all(others).then(
+      () => void this.#refused.set(name, answer),
+      (error: unknown) => {
+        this.#refused.delete(name);
+        throw error;
+      },
+    );
   }
 
   /** The application's word. One that throws has not said yes. */
@@ -288,5 +311,11 @@ export class Acceptance {
     const { lifecycle } = this.#state;
     const again = lifecycle === 'consumed' || lifecycle === 'full' ? 'published' : lifecycle;
     this.#state = { ...this.#state, accepted: this.#state.accepted - 1, lifecycle: again };
+    // What was stored since, or is being stored, counts the one that is not there.
+    if (this.#kept.accepted <= this.#state.accepted && this.#storing.size === 0) return;
+    const { store, log } = this.#init;
+    store.commit([store.writeState(this.#state)]).catch((error: unknown) => {
+      log.warn('a response that could not be stored still counts', { code: toRdvError(error).code });
+    });
   }
 }

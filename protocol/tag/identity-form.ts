@@ -11,7 +11,10 @@ import { ed25519Identity, p256Identity, publicIdentity, rsaIdentity } from '../i
 import { fromBase58 } from './base58.js';
 
 /** Greedy, so that it is the last @ directly before a form that splits. */
-const FORM = /^(?:([\s\S]*)@)?((?:did:key:|ssh-ed25519\s|-----BEGIN\s|ni:\/\/)[\s\S]*)$/iu;
+const FORM =
+  /^(?:([\s\S]*)@)?((?:did:key:|ssh-ed25519\s|-----BEGIN\s|ni:\/\/|(?:ssh-rsa|ssh-dss|ecdsa-sha2-[\w-]+|sk-[\w.@-]+)\s+AAAA)[\s\S]*)$/iu;
+/** Keys of OpenSSH whose lines are none of the forms. */
+const OTHER_SSH = /^(?:ssh-(?!ed25519)|ecdsa-|sk-)/iu;
 const MULTICODEC_ED25519 = [0xed, 0x01] as const;
 const MULTICODEC_P256 = [0x80, 0x24] as const;
 const SSH_TYPE = 'ssh-ed25519';
@@ -56,6 +59,11 @@ function fingerprintOf(form: string, certificates: Pick<CertificateVerifier, 'sp
   if (/^ssh-ed25519[ \t]/.test(form)) return sshLine(form);
   if (form.startsWith('-----BEGIN ')) return pem(form, certificates);
   if (form.startsWith('ni://')) return named(form);
+  if (OTHER_SSH.test(form)) {
+    throw new DecodeError(
+      'a P-256 or RSA key of OpenSSH is given in PEM, as "ssh-keygen -e -m PKCS8 -f KEY.pub" prints it',
+    );
+  }
   throw new DecodeError('forms of keys are written in lower case, PEM in capitals');
 }
 

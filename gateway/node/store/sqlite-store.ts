@@ -48,7 +48,11 @@ export async function openSqliteStore(options: SqliteStoreOptions, random: Rando
   const cannot = (cause: unknown): never => {
     throw cause instanceof RdvError
       ? cause
-      : new RdvError('store', `${path} cannot be opened: ${toRdvError(cause).message}`, { cause });
+      : new RdvError(
+          'store',
+          `${path} cannot be opened: its directory has to be writable, with room on its disk (${toRdvError(cause).message})`,
+          { cause },
+        );
   };
   await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch(cannot);
   const unlock = await takeLock(`${firstPath}.lock`).catch(cannot);

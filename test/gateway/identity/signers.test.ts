@@ -144,7 +144,7 @@ describe('ssh-agent', () => {
   function holding(...names: readonly (keyof typeof blobs)[]): typeof answer {
     return (request) => {
       if (request[0] === 11) {
-        const keys = names.map((name) => concat(sshString(blobs[name]), sshString(`${name}@desk`)));
+        const keys = names.map((name) => concat(sshString(blobs[name]), sshString(`${name}@büro`)));
         return concat(Uint8Array.of(12), u32be(names.length), ...keys);
       }
       const length = readU32be(request, 1);
@@ -179,7 +179,7 @@ describe('ssh-agent', () => {
     answer = holding('ed25519', 'p256');
     const { fingerprint } = publicIdentity(p256.spki);
     await expect(open('agent:')).rejects.toMatchObject({ message: expect.stringContaining(toHex(fingerprint)) });
-    expect((await open('agent:p256@desk')).identity.kind).toBe('p256');
+    expect((await open('agent:p256@büro')).identity.kind).toBe('p256');
     expect((await open(`agent:${toHex(fingerprint)}`)).identity.kind).toBe('p256');
     await expect(open('agent:nobody')).rejects.toMatchObject({ code: 'config' });
   });

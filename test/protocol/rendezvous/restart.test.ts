@@ -1,4 +1,5 @@
 import { utf8 } from '@rdv/protocol/core/bytes';
+import { RdvError } from '@rdv/protocol/core/errors';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
 import { LossyNamespace } from '@rdv/protocol/namespace/lossy';
 import type { MemoryNamespace } from '@rdv/protocol/namespace/memory';
@@ -135,6 +136,45 @@ describe('a publisher that crashes', () => {
     store.commit = commit;
     await rig.settle(rig.respond());
     expect(publication.status).toMatchObject({ lifecycle: 'consumed', accepted: 1 });
+  });
+
+  it('turns nobody away for a winner that its store did not keep', async () => {
+    const rig = new Rig();
+    const store = new MemoryStore();
+    const publication = await rig.publish({ lifecycle: 'single' }, { store });
+    const commit = store.commit.bind(store);
+    store.commit = () =>
+      new Promise((_, reject) => void rig.clock.schedule(2000, () => reject(new RdvError('store', 'disk full'))));
+    const first = rig.respond({ timeoutMs: 1000 });
+    await rig.clock.advance(100);
+    const second = rig.respond();
+    const results = rig.settleAll([first, second]);
+    await rig.clock.advance(2000);
+    store.commit = commit;
+    expect((await results).map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(publication.status).toMatchObject({ lifecycle: 'consumed', accepted: 1 });
+  });
+
+  it('counts no response that its store did not keep, though it kept one that came after it', async () => {
+    const rig = new Rig();
+    const store = new MemoryStore();
+    const publication = await rig.publish({ lifecycle: { limit: 2 } }, { store });
+    const commit = store.commit.bind(store);
+    store.commit = () => {
+      store.commit = commit;
+      return new Promise(
+        (_, reject) => void rig.clock.schedule(2000, () => reject(new RdvError('store', 'disk full'))),
+      );
+    };
+    const first = rig.respond({ timeoutMs: 1000 });
+    await rig.clock.advance(100);
+    const results = await rig.settleAll([first, rig.respond()]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    await rig.clock.advance(2000);
+    expect(publication.status).toMatchObject({ lifecycle: 'published', accepted: 1 });
+    await publication.close();
+    const again = await rig.publish({ lifecycle: { limit: 2 }, handle: publication.handle }, { store });
+    expect(again.status).toMatchObject({ lifecycle: 'published', accepted: 1 });
   });
 });
 

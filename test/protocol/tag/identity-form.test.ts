@@ -89,3 +89,18 @@ it('is no identity without its beginning directly behind the @', () => {
     expect(parseTag(text).kind).toBe('text');
   }
 });
+
+it('is no text tag when it is a key of OpenSSH that has no form: that would prove nothing', () => {
+  const keys = [
+    'ssh-rsa AAAAB3NzaC1yc2E= me',
+    'SSH-DSS AAAA',
+    'ecdsa-sha2-nistp256 AAAAE2Vj me',
+    'sk-ssh-ed25519@openssh.com AAAAGn',
+  ];
+  for (const text of [...keys, ...keys.map((key) => `door@${key}`)]) {
+    expect(failure(text)).toMatchObject({ code: 'invalid-tag', message: expect.stringContaining('PKCS8') });
+  }
+  for (const text of ['ssh-rsa is what I use', 'sk8 AAAA', 'my ssh-rsa AAAA']) {
+    expect(parseTag(text).kind).toBe('text');
+  }
+});
