@@ -122,7 +122,8 @@ static void beacon(void) {
         check(p->power == 0xfc, "power", "-4 dBm", p->power);
         if (i == oldest() || i % 3 != 0) continue;
         uint64_t apart = p->begin_us - packet(i - 3 >= oldest() ? i - 3 : i)->begin_us;
-        check(apart == 0 || (apart > 98000 && apart < 113000), "interval", "100 to 110 ms", (unsigned)apart);
+        /* An event may be late by the two ticks that a sleep is longer, and a millisecond of rounding. */
+        check(apart == 0 || (apart >= 97000 && apart <= 113000), "interval", "100 to 110 ms", (unsigned)apart);
     }
 }
 

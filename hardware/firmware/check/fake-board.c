@@ -9,6 +9,7 @@ unsigned fake_sent_damaged;
 struct air fake_air;
 uint32_t fake_flash[2][FLASH_PAGE_BYTES / 4];
 int32_t fake_power = -1;
+bool fake_weak;
 bool fake_reset_asked;
 
 static struct board_facts facts;
@@ -16,12 +17,18 @@ static struct kept_clock kept;
 static struct frame_decoder line;
 static uint32_t millis;
 static uint8_t chance;
+#define PAGE_WORDS (FLASH_PAGE_BYTES / 4)
+static uint32_t fading[2][PAGE_WORDS]; /* bits that were cleared weakly */
+static uint32_t shadow[2][PAGE_WORDS]; /* what was there before an erase that was cut off; all ones: nothing */
 
 void fake_new(void) {
     static const uint8_t ID[DEVICE_ID_BYTES] = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8};
     static const uint8_t NAME[6] = {'v', 'e', 'c', 't', 'o', 'r'};
     for (unsigned page = 0; page < 2; page++)
-        for (unsigned i = 0; i < FLASH_PAGE_BYTES / 4; i++) fake_flash[page][i] = 0xffffffffu;
+        for (unsigned i = 0; i < PAGE_WORDS; i++) {
+            fake_flash[page][i] = shadow[page][i] = 0xffffffffu;
+            fading[page][i] = 0;
+        }
     facts = (struct board_facts){.boot_id = 0x01020303u, .capabilities = 0x801f};
     copy_bytes(facts.device_id, ID, sizeof ID);
     copy_bytes(facts.name, NAME, sizeof NAME);
@@ -29,7 +36,17 @@ void fake_new(void) {
     fake_air = (struct air){.kind = AIR_NOTHING};
     chance = 0;
     fake_power = -1;
+    fake_weak = false;
     fake_reset_asked = false;
+}
+
+void fake_decay(void) {
+    for (unsigned page = 0; page < 2; page++)
+        for (unsigned i = 0; i < PAGE_WORDS; i++) {
+            fake_flash[page][i] = (fake_flash[page][i] | fading[page][i]) & shadow[page][i];
+            shadow[page][i] = 0xffffffffu;
+            fading[page][i] = 0;
+        }
 }
 
 void fake_restart(enum reset_reason reason) {
@@ -85,10 +102,27 @@ static uint32_t powered_bits(void) {
 }
 
 void board_flash_write(unsigned page, uint32_t offset, uint32_t word) {
+    if (fake_power != 0) fading[page][offset / 4] &= word;
+    if (fake_weak && fake_power == 1) {
+        fake_power = 0;
+        fading[page][offset / 4] |= fake_flash[page][offset / 4] & ~word & 0x0ff0a55au;
+        fake_flash[page][offset / 4] &= word;
+        return;
+    }
     fake_flash[page][offset / 4] &= word | ~powered_bits();
 }
 
 void board_flash_erase(unsigned page) {
+    bool weak = fake_weak && fake_power == 1;
+    for (unsigned i = 0; i < PAGE_WORDS && fake_power != 0; i++) {
+        shadow[page][i] = weak ? fake_flash[page][i] | 0x5a0ff0a5u : 0xffffffffu;
+        fading[page][i] = 0;
+        if (weak) fake_flash[page][i] = 0xffffffffu;
+    }
+    if (weak) {
+        fake_power = 0;
+        return;
+    }
     for (unsigned i = 0; i < FLASH_PAGE_BYTES / 4; i++) {
         /* An erase that is cut off: its first half is erased, its second half in part. */
         uint32_t bits = i == 0 || fake_power < 0 ? powered_bits() : fake_power == 0 ? 0x5a0ff0a5u : 0xffffffffu;

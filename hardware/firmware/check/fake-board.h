@@ -20,6 +20,8 @@ extern struct air fake_air;
 extern uint32_t fake_flash[2][FLASH_PAGE_BYTES / 4];
 /* Writes and erases from now on until the power fails; negative: it does not. The one that it fails in is done in part. */
 extern int32_t fake_power;
+/* That one is done nearly to its end instead: it reads as if done, and falls back in part at fake_decay() unless done again. */
+extern bool fake_weak;
 extern bool fake_reset_asked;
 
 /* A new board: blank flash, no memory. */
@@ -27,4 +29,6 @@ void fake_new(void);
 /* It restarts: `reason` RESET_POWER forgets its memory. The first start has boot id 01020304, each adds 1. */
 void fake_restart(enum reset_reason reason);
 void fake_pass(uint32_t ms);
+/* Months pass for the flash: what holds its charge badly loses it. */
+void fake_decay(void);
 #endif

@@ -80,13 +80,17 @@ static void make(enum change change) {
     }
 }
 
-/* Returns how many writes and erases it took, if it came to its end. */
-static int32_t cut(enum change change, unsigned before, int32_t at) {
+enum weakness { NONE, FADES_BEFORE_THE_NEXT, FADES_AFTER_THE_NEXT };
+
+/* weak: the operation that the power fails in is done as it seems, and yet not for long.
+ * Returns how many writes and erases it took, if it came to its end. */
+static int32_t cut(enum change change, unsigned before, int32_t at, enum weakness weak) {
     fake_new();
     restart();
     for (unsigned i = 0; i <= before; i++) (void)provision((uint8_t)(0x10 + i));
     uint8_t old = (uint8_t)(0x10 + before);
     fake_power = at;
+    fake_weak = weak != NONE;
     make(change);
     int32_t left = fake_power;
     bool all = left > 0;
@@ -103,7 +107,14 @@ static int32_t cut(enum change change, unsigned before, int32_t at) {
         check(device.checkpoint.seconds < 1790000000u + 200000u, "after a cut", "the clock went ahead", (unsigned)at);
         check(device.clock.confidence == CLOCK_RESUMED, "after a cut", "no clock", (unsigned)at);
     }
+    if (weak == FADES_BEFORE_THE_NEXT) { /* what was found is there for good */
+        fake_decay();
+        restart();
+        bool held = is_old ? settings_are(old) : change == PROVISION ? settings_are(0x80) : device.settings.number == 0;
+        check(held, "long after a cut", "neither old nor new", (unsigned)at);
+    }
     check(provision(0xc0) == 0 && settings_are(0xc0), "after a cut", "the next write failed", (unsigned)at);
+    fake_decay();
     restart();
     check(settings_are(0xc0), "after a cut", "the next write was lost", (unsigned)at);
     check(!flash_holds_key(old) && !flash_holds_key(0x80), "after the next write", "an old key is there", (unsigned)at);
@@ -113,9 +124,13 @@ static int32_t cut(enum change change, unsigned before, int32_t at) {
 unsigned run_checks(void) {
     for (unsigned change = PROVISION; change < CHANGES; change++)
         for (unsigned before = 0; before < 2; before++) {
-            int32_t steps = cut((enum change)change, before, 100000);
+            int32_t steps = cut((enum change)change, before, 100000, NONE);
             check(steps >= 1, "a change", "writes nothing", change);
-            for (int32_t at = 1; at <= steps; at++) (void)cut((enum change)change, before, at);
+            for (int32_t at = 1; at <= steps; at++) {
+                (void)cut((enum change)change, before, at, NONE);
+                (void)cut((enum change)change, before, at, FADES_BEFORE_THE_NEXT);
+                (void)cut((enum change)change, before, at, FADES_AFTER_THE_NEXT);
+            }
         }
     return report();
 }

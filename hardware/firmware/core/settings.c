@@ -3,7 +3,9 @@
  * Two pages of slots of 16 bytes. Slot 0 is the header: a sequence number and its complement, written last, which makes the
  * page count; of two that count, the higher. Then the settings, three slots, and one slot for each checkpoint. Settings
  * go to the other page always, and a full page moves there too; then the old page is erased, so that no old key stays.
- * An erase that is cut off can only set bits, and no header with more bits set is valid: the complement would not fit. */
+ * An erase that is cut off can only set bits, and no header with more bits set is valid: the complement would not fit.
+ * What is cut off at its very end may read well now and fade later. So a page is always erased before it is written, and a
+ * header that is found beside an old page that is still there is written once more, before that page goes. */
 #include "settings.h"
 
 #include "board.h"
@@ -21,6 +23,11 @@
 static uint32_t sequence_of(unsigned page) {
     uint32_t sequence = board_flash_read(page, 0);
     return sequence == ~board_flash_read(page, 4) ? sequence : 0;
+}
+
+static void write_header(unsigned page, uint32_t sequence) {
+    board_flash_write(page, 0, sequence);
+    board_flash_write(page, 4, ~sequence);
 }
 
 static unsigned active_page(void) {
@@ -110,6 +117,8 @@ void settings_load(struct settings *settings, struct checkpoint *checkpoint) {
         offset += n == 0 ? SLOT : n;
     }
     wipe_bytes(record, sizeof record);
+    if (page != NO_PAGE && settings->number != 0 && !is_blank(1u - page, 0, FLASH_PAGE_BYTES))
+        write_header(page, sequence_of(page));
     for (unsigned i = 0; i < 2; i++)
         if (i != page || settings->number == 0) (void)erase(i);
 }
@@ -120,11 +129,11 @@ bool settings_store(const struct settings *settings, const struct checkpoint *ch
     unsigned page = old == 0 ? 1u : 0u;
     uint32_t sequence = old == NO_PAGE ? 1u : sequence_of(old) + 1u;
     encode_settings(settings, checkpoint, record);
-    bool written = erase(page) && write_record(page, SLOT, record, RECORD_MAX);
+    board_flash_erase(page);
+    bool written = is_blank(page, 0, FLASH_PAGE_BYTES) && write_record(page, SLOT, record, RECORD_MAX);
     wipe_bytes(record, sizeof record);
     if (written) {
-        board_flash_write(page, 0, sequence);
-        board_flash_write(page, 4, ~sequence);
+        write_header(page, sequence);
         written = sequence_of(page) == sequence;
     }
     if (!written) {

@@ -13,11 +13,13 @@ const CLAUSES = [
   ),
 ].map(([, name, losing]) => name ?? losing!);
 
-export function contractSteps(): Step[] {
+/** On the one channel or the other: where the kernel has an adapter up, its user channel cannot be had. */
+export function contractSteps(channel: 'user' | 'raw'): Step[] {
   let printed = '';
   const run: Step = [
     'is asked',
     async (machine) => {
+      if (channel === 'raw') await machine.run('for i in 0 1 2; do hciconfig hci$i up; done');
       const vitest = [
         ...['node_modules/vitest/vitest.mjs', 'run', '--configLoader', 'native'],
         ...['--config', 'test/system/kernel/guest/vitest.config.mjs', '-t', 'real adapters'],

@@ -115,7 +115,7 @@ export class Machine {
         '-initrd',
         image.initrd,
         '-append',
-        `${words} tsc=unstable clocksource=acpi_pm no_timer_check`,
+        `${words} tsc=unstable clocksource=acpi_pm no_timer_check preempt=full`,
       ],
       ...['-serial', 'stdio', '-device', 'virtio-rng-pci', '-netdev', 'user,id=net'],
       ...['-device', 'virtio-net-pci,netdev=net,romfile=', '-device', 'virtio-serial-pci', ...ports],
