@@ -6,7 +6,7 @@ import type { Board } from '@rdv/hardware/companion/board';
 import { CAPABILITY_BITS, type Capability } from '@rdv/hardware/companion/codes';
 import { listSerialPorts, type SerialPortInfo } from '@rdv/hardware/hci/serial-port';
 import { toHex } from '@rdv/protocol/core/bytes';
-import { toRdvError } from '@rdv/protocol/core/errors';
+import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { BoardPart } from '../node/kept-board.js';
 import { deviceOf, keptByNode, openPort } from './board-port.js';
 import type { Command } from './commander.js';
@@ -165,6 +165,13 @@ async function boards(named: readonly string[], options: BoardsOptions): Promise
       ? 'no serial ports: plug a board in, or name its port'
       : [table(header, lines.map(row)), ...lasting].join('\n'),
   );
+  // Who names a port wants a board there; a script sees it by the exit code.
+  const absent = named.length > 0 ? lines.filter(({ answer }) => answer === 'none') : [];
+  if (absent.length > 0) {
+    const [{ port, why }] = absent as [BoardLine];
+    const others = absent.length > 1 ? ` (and on ${absent.length - 1} more of those named)` : '';
+    throw new RdvError('unreachable', `no board answers on ${port}${others}${why === undefined ? '' : `: ${why}`}`);
+  }
 }
 
 export function boardsCommand(command: Command): Command {

@@ -62,6 +62,8 @@ static void hello(void) {
     ask(1, PAYLOAD, sizeof PAYLOAD);
 }
 
+static uint32_t begin_at = T;
+
 static void provision(int tx_dbm, uint16_t interval_ms) {
     uint8_t payload[37] = {0};
     copy_bytes(payload, KEY, sizeof KEY);
@@ -69,7 +71,7 @@ static void provision(int tx_dbm, uint16_t interval_ms) {
     payload[19] = (uint8_t)tx_dbm;
     payload[20] = 0x7f;
     put16(payload + 21, interval_ms);
-    put32(payload + 23, T);
+    put32(payload + 23, begin_at);
     ask(2, payload, sizeof payload);
 }
 
@@ -125,6 +127,45 @@ static void beacon(void) {
         /* An event may be late by the two ticks that a sleep is longer, and a millisecond of rounding. */
         check(apart == 0 || (apart >= 97000 && apart <= 113000), "interval", "100 to 110 ms", (unsigned)apart);
     }
+}
+
+/* ---- the end of a window: id and address change together, between two events, on time ---- */
+
+static uint64_t provisioned_at;
+
+static void window_story(void) {
+    switch (step++) {
+    case 0: hello(); break;
+    case 1: provision(0, 100); break;
+    default: provisioned_at = asked_at; break; /* its time is that of the request */
+    }
+}
+
+static void window(void) {
+    uint8_t ids[2][EID_BYTES];
+    const uint8_t *addresses[2] = {NULL, NULL};
+    uint64_t first_us[2] = {0, 0};
+    begin_at = T - T % 1024 + 1023;
+    (void)has_run(window_story, SECOND / 5 + SECOND + 350000);
+    eid_at(KEY, begin_at, 10, ids[0]);
+    eid_at(KEY, begin_at + 1, 10, ids[1]);
+    for (uint64_t i = oldest(); i < nrf51_sent; i++) {
+        const struct nrf51_packet *p = packet(i);
+        unsigned which = same_bytes(p->pdu + 8 + 22, ids[0], EID_BYTES) ? 0 : 1;
+        check(same_bytes(p->pdu + 8 + 22, ids[which], EID_BYTES), "window", "an id of the key", (unsigned)i);
+        check(which == 1 || addresses[1] == NULL, "window", "the old id does not come back", (unsigned)i);
+        check(i % 3 == 0 || i == oldest() || same_bytes(p->pdu, packet(i - 1)->pdu, 39), "window", "one event, one advert", (unsigned)i);
+        if (addresses[which] == NULL) {
+            addresses[which] = p->pdu + 2;
+            first_us[which] = p->begin_us;
+        }
+        check(same_bytes(p->pdu + 2, addresses[which], 6), "window", "one address for one id", (unsigned)i);
+    }
+    check(addresses[0] != NULL && addresses[1] != NULL, "window", "both ids were seen", 0);
+    if (addresses[0] == NULL || addresses[1] == NULL) return;
+    check(!same_bytes(addresses[0], addresses[1], 6), "window", "another address for another id", 0);
+    uint64_t late = first_us[1] - provisioned_at;
+    check(late > 990000 && late < 1010000, "window", "on time", (unsigned)late);
 }
 
 /* ---- every level of power ---- */
@@ -246,8 +287,6 @@ static void scan(void) {
 
 /* ---- an hour ---- */
 
-static uint64_t provisioned_at;
-
 static void hour_story(void) {
     switch (step++) {
     case 0: hello(); break;
@@ -313,7 +352,7 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } STORIES[] = {{"beacon", beacon}, {"power", power}, {"scan", scan}, {"hour", hour},
+    } STORIES[] = {{"beacon", beacon}, {"window", window}, {"power", power}, {"scan", scan}, {"hour", hour},
                    {"stuck-radio", stuck}, {"no-crystal", no_crystal}, {"no-slow-clock", no_slow_clock}, {"watchdog", watchdog}};
     for (size_t i = 0; i < sizeof STORIES / sizeof STORIES[0]; i++) {
         if (argc != 2) (void)printf("%s\n", STORIES[i].name);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Board } from '@rdv/hardware/companion/board';
 import { BoardError, LineDownError } from '@rdv/hardware/companion/board-error';
+import type { ClockSync } from '@rdv/hardware/companion/clock-keeper';
 import { REQUEST } from '@rdv/hardware/companion/codes';
 import { FrameDecoder } from '@rdv/hardware/companion/frames';
 import { toHex } from '@rdv/protocol/core/bytes';
@@ -202,20 +203,27 @@ it('a clock that is set by the third copy of a request is right all the same', a
   expect(clock.unixMs).toBeLessThan(Date.now() + 600);
 });
 
-it('its drift is measured in a day, and gone the next', async () => {
+it('its drift is measured in ten days, and gone in the next', async () => {
   const clock = new ShiftedClock();
   const device = await native();
   const board = await attached(device, clock);
   await board.provision({ beaconKey: randomBytes(16) });
   const seen: (number | undefined)[] = [];
   for (const ppm of [40, 40, -25]) {
-    await board.syncClock();
-    // A day by the board's quartz is less by a right clock, if that is too fast.
-    await advance(board, 86_400);
-    clock.shiftMs += 86_400_000 * (1 - ppm / 1e6);
-    const { driftPpm, errorMs } = await board.syncClock();
-    // To 5 ppm and half a second: other work on this machine comes in between.
-    seen.push(driftPpm && 5 * Math.round(driftPpm / 5), Math.round(errorMs! / 500) || 0);
+    // Where a copy was sent again nothing is measured: which of them was obeyed is not known.
+    let measured: ClockSync;
+    let repeats: number;
+    do {
+      ({ repeats } = board.line);
+      await board.syncClock();
+      // Ten days by the board's quartz are less by a right clock, if that is too fast.
+      await advance(board, 864_000);
+      clock.shiftMs += 864_000_000 * (1 - ppm / 1e6);
+      measured = await board.syncClock();
+    } while (board.line.repeats > repeats);
+    const { driftPpm, errorMs } = measured;
+    // To 5 ppm and 5 s: a quarter of a second, after which a copy is sent again, is 0.3 ppm of ten days.
+    seen.push(driftPpm && 5 * Math.round(driftPpm / 5), Math.round(errorMs! / 5000) || 0);
   }
   // In the third the weather has changed: by 65 ppm against the rate that is in force.
   expect(seen.map((value) => value || 0)).toEqual([40, 7, 0, 0, -65, -11]);

@@ -152,7 +152,9 @@ it('says when nothing is heard, what is wrong with a port, and asks no device th
   const taken = await rdv('provision', native.path, freshTag());
   expect(taken.code).toBe(6);
   expect(taken.err).toMatch(/another program has the serial port/);
-  const lines = (await rdv('boards', native.path, '/dev/nothing')).values[0] as unknown as { why: string }[];
+  const asked = await rdv('boards', native.path, '/dev/nothing');
+  expect(asked.code, 'who names a port wants a board there').toBe(6);
+  const lines = asked.values[0] as unknown as { why: string }[];
   expect(lines.map(({ why }) => why)).toEqual([
     expect.stringContaining('another program has the serial port'),
     expect.stringContaining('there is no serial port'),

@@ -49,8 +49,7 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
         expect(await exclusive(machine, 'hci0')).toBe(channel === 'user');
       },
     ],
-    // On the raw channel any end of a link may make the kernel panic: 6.1 frees a channel twice (hci_chan_del).
-    ...(channel === 'raw' ? [] : [near]),
+    near,
     [
       'a gateway on hci1 carries it to a broker, and somebody far has a conversation with it',
       async (machine) => {

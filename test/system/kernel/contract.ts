@@ -13,6 +13,8 @@ const CLAUSES = [
   ),
 ].map(([, name, losing]) => name ?? losing!);
 
+const ABSENT = 'gives up on who is not there';
+
 /** On the one channel or the other: where the kernel has an adapter up, its user channel cannot be had. */
 export function contractSteps(channel: 'user' | 'raw'): Step[] {
   let printed = '';
@@ -35,12 +37,20 @@ export function contractSteps(channel: 'user' | 'raw'): Step[] {
     run,
     ...CLAUSES.map(
       (name): Step => [
-        name,
+        channel === 'raw' && name.startsWith(ABSENT)
+          ? `${ABSENT}: no, the kernel holds its host, which is replaced`
+          : name,
         async () => {
           const verdicts = printed
             .split('\n')
             .filter((line) => /^ *[✓↓×] /.test(line) && line.includes('real adapters'));
           const line = verdicts.find((text) => text.includes(`> ${name}`));
+          if (channel === 'raw' && name.startsWith(ABSENT)) {
+            // Its connect() waits in the kernel; the clause after this one meets the host that took its place.
+            expect(line ?? printed).toMatch(/^ *× /);
+            expect(printed).toMatch(/expected RdvError: the radio host ended/);
+            return;
+          }
           // Nothing in the machine can move its adapters apart; nothing else may be left out.
           expect(line ?? printed).toMatch(name.includes('lose each other') ? /^ *↓ / : /^ *✓ /);
         },
