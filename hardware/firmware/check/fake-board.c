@@ -10,6 +10,7 @@ struct air fake_air;
 uint32_t fake_flash[2][FLASH_PAGE_BYTES / 4];
 int32_t fake_power = -1;
 bool fake_weak;
+bool fake_worn;
 bool fake_reset_asked;
 
 static struct board_facts facts;
@@ -37,6 +38,7 @@ void fake_new(void) {
     chance = 0;
     fake_power = -1;
     fake_weak = false;
+    fake_worn = false;
     fake_reset_asked = false;
 }
 
@@ -114,6 +116,7 @@ void board_flash_write(unsigned page, uint32_t offset, uint32_t word) {
 
 void board_flash_erase(unsigned page) {
     bool weak = fake_weak && fake_power == 1;
+    if (fake_worn) return;
     for (unsigned i = 0; i < PAGE_WORDS && fake_power != 0; i++) {
         shadow[page][i] = weak ? fake_flash[page][i] | 0x5a0ff0a5u : 0xffffffffu;
         fading[page][i] = 0;

@@ -22,6 +22,8 @@ extern uint32_t fake_flash[2][FLASH_PAGE_BYTES / 4];
 extern int32_t fake_power;
 /* That one is done nearly to its end instead: it reads as if done, and falls back in part at fake_decay() unless done again. */
 extern bool fake_weak;
+/* Flash is worn: erasing does nothing. */
+extern bool fake_worn;
 extern bool fake_reset_asked;
 
 /* A new board: blank flash, no memory. */

@@ -121,7 +121,27 @@ static int32_t cut(enum change change, unsigned before, int32_t at, enum weaknes
     return at - left;
 }
 
+/* Flash that cannot be erased any more can still be written: no key stays that is not in force. */
+static void wear_out(void) {
+    static const uint8_t MAGIC[4] = {0x45, 0x52, 0x41, 0x53};
+    fake_new();
+    restart();
+    (void)provision(0x10);
+    fake_worn = true;
+    check(provision(0x80) == 0 && settings_are(0x80), "worn", "the page that was free is written", 0);
+    check(!flash_holds_key(0x10), "worn", "the old key is still there", 0);
+    restart();
+    check(settings_are(0x80), "worn", "lost", 0);
+    check(provision(0xc0) == 5 && settings_are(0x80), "worn", "not refused", 0);
+    check(!flash_holds_key(0xc0), "worn", "a key that was refused is there", 0);
+    check(request(5, MAGIC, 4) == 0 && device.settings.number == 0, "worn", "not taken off", 0);
+    check(!flash_holds_key(0x80), "worn", "the key is still there", 0);
+    restart();
+    check(device.settings.number == 0 && fake_air.kind == AIR_NOTHING, "worn", "back again", 0);
+}
+
 unsigned run_checks(void) {
+    wear_out();
     for (unsigned change = PROVISION; change < CHANGES; change++)
         for (unsigned before = 0; before < 2; before++) {
             int32_t steps = cut((enum change)change, before, 100000, NONE);

@@ -48,6 +48,17 @@ static bool erase(unsigned page) {
     return is_blank(page, 0, FLASH_PAGE_BYTES);
 }
 
+/* Nothing can be read out of the page afterwards: where it cannot be erased any more, it is written over. */
+static bool clear(unsigned page) {
+    if (erase(page)) return true;
+    bool cleared = true;
+    for (uint32_t at = 0; at < FLASH_PAGE_BYTES; at += 4) {
+        board_flash_write(page, at, 0);
+        cleared = board_flash_read(page, at) == 0 && cleared;
+    }
+    return cleared;
+}
+
 static void read_record(unsigned page, uint32_t offset, uint8_t *record, uint32_t n) {
     for (uint32_t i = 0; i < n; i += 4) put32(record + i, board_flash_read(page, offset + i));
 }
@@ -120,7 +131,7 @@ void settings_load(struct settings *settings, struct checkpoint *checkpoint) {
     if (page != NO_PAGE && settings->number != 0 && !is_blank(1u - page, 0, FLASH_PAGE_BYTES))
         write_header(page, sequence_of(page));
     for (unsigned i = 0; i < 2; i++)
-        if (i != page || settings->number == 0) (void)erase(i);
+        if (i != page || settings->number == 0) (void)clear(i);
 }
 
 bool settings_store(const struct settings *settings, const struct checkpoint *checkpoint) {
@@ -137,10 +148,10 @@ bool settings_store(const struct settings *settings, const struct checkpoint *ch
         written = sequence_of(page) == sequence;
     }
     if (!written) {
-        (void)erase(page);
+        (void)clear(page);
         return false;
     }
-    if (old != NO_PAGE) (void)erase(old); /* if it fails now, it is tried again at the next start */
+    if (old != NO_PAGE) (void)clear(old);
     return true;
 }
 
@@ -160,7 +171,7 @@ bool settings_erase(void) {
     unsigned page = active_page();
     bool erased = true;
     /* The page that does not count first: a cut in between must not bring it back. */
-    if (page != NO_PAGE) erased = erase(1u - page);
-    for (unsigned i = 0; i < 2; i++) erased = erase(i) && erased;
+    if (page != NO_PAGE) erased = clear(1u - page);
+    for (unsigned i = 0; i < 2; i++) erased = clear(i) && erased;
     return erased;
 }
