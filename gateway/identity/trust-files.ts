@@ -1,4 +1,5 @@
-/** Roots and revocation lists in files: PEM bundles or DER, bounded. */
+/** Roots and revocation lists in files: PEM bundles or DER, bounded. Lists are followed, since they are good for days only. */
+import { readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CRL_MAX_BYTES } from '@rdv/protocol/core/constants';
 import { RdvError } from '@rdv/protocol/core/errors';
@@ -26,10 +27,48 @@ export function readRevocationLists(path: string): Promise<Uint8Array[]> {
   return readDer(path, 'X509 CRL');
 }
 
+/**
+ * Revocation lists as the files have them whenever they are asked for: who runs for weeks goes by the newest one. A file that
+ * is away or damaged leaves what was read of it before, until that has expired.
+ * @throws RdvError `config` when one cannot be read now
+ */
+export async function followRevocationLists(paths: readonly string[]): Promise<() => Uint8Array[]> {
+  const followed = await Promise.all(
+    paths.map(async (path) => ({ path, seen: stampOf(path), lists: await readRevocationLists(path) })),
+  );
+  return () => {
+    for (const one of followed) {
+      const stamp = stampOf(one.path);
+      if (stamp === undefined || stamp === one.seen) continue;
+      try {
+        one.lists = derOf(readFileSync(one.path), one.path, 'X509 CRL');
+        one.seen = stamp;
+      } catch {
+        // Perhaps it is being written: it is looked at again.
+      }
+    }
+    return followed.flatMap(({ lists }) => lists);
+  };
+}
+
+/** Changes with the file; undefined: it is away, longer than any list, or a pipe that can be read once. */
+function stampOf(path: string): string | undefined {
+  try {
+    const found = statSync(path, { bigint: true });
+    if (found.isFile() && found.size <= FILE_MAX_BYTES) return `${found.ino} ${found.size} ${found.mtimeNs}`;
+  } catch {
+    // Away.
+  }
+  return undefined;
+}
+
 async function readDer(path: string, label: 'CERTIFICATE' | 'X509 CRL'): Promise<Uint8Array[]> {
-  const bytes = await readBounded(path);
+  return derOf(await readBounded(path), path, label);
+}
+
+function derOf(bytes: Uint8Array, path: string, label: 'CERTIFICATE' | 'X509 CRL'): Uint8Array[] {
   // A SEQUENCE is no text.
-  if (bytes[0] === 0x30) return [bytes];
+  if (bytes[0] === 0x30) return [Uint8Array.from(bytes)];
   let found: Uint8Array[];
   try {
     const text = new TextDecoder().decode(bytes);

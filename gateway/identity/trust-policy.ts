@@ -3,7 +3,7 @@ import { fromHex } from '@rdv/protocol/core/bytes';
 import { InvalidArgumentError } from '@rdv/protocol/core/errors';
 import type { TrustPolicy } from '@rdv/protocol/identity/api';
 import { parseAnyTag } from './any-tag.js';
-import { loadVerifier, readRevocationLists, readRoots } from './trust-files.js';
+import { followRevocationLists, loadVerifier, readRoots } from './trust-files.js';
 
 /** Plain text, so that it can be handed to a running node on the same machine. */
 export interface TrustSource {
@@ -15,18 +15,22 @@ export interface TrustSource {
   readonly crls?: readonly string[] | undefined;
 }
 
-/** @throws InvalidArgumentError · RdvError `config`, `invalid-tag` */
+/** Revocation lists are read anew when their files change. @throws InvalidArgumentError · RdvError `config`, `invalid-tag` */
 export async function openPolicy({ keys = [], roots = [], crls = [] }: TrustSource): Promise<TrustPolicy> {
   if (crls.length > 0 && roots.length === 0) {
     throw new InvalidArgumentError('revocation lists count only with the roots that they belong to: give --roots, too');
   }
+  const named = { ...(keys.length > 0 && { keys: await Promise.all(keys.map(fingerprintOf)) }) };
+  if (roots.length === 0) return named;
+  const lists = await followRevocationLists(crls);
   return {
-    ...(keys.length > 0 && { keys: await Promise.all(keys.map(fingerprintOf)) }),
-    ...(roots.length > 0 && {
-      roots: (await Promise.all(roots.map(readRoots))).flat(),
-      crls: (await Promise.all(crls.map(readRevocationLists))).flat(),
-      certificates: await loadVerifier(),
-    }),
+    ...named,
+    roots: (await Promise.all(roots.map(readRoots))).flat(),
+    certificates: await loadVerifier(),
+    /** As the files have them now. */
+    get crls() {
+      return lists();
+    },
   };
 }
 
