@@ -24,6 +24,7 @@ import type {
   WatchOptions,
 } from '@rdv/protocol/namespace/port';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
+import { FirstAttempt } from './first-attempt.js';
 import { Gate, Shared } from './held-items.js';
 import { drain, isTemporary, jsonOf, refusalOf } from './http-answer.js';
 import type { HttpTransport } from './http-ask.js';
@@ -60,8 +61,9 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = false;
+  readonly #first = new FirstAttempt();
   /** How the first attempt to reach it went. The namespace goes on trying either way. */
-  readonly firstAttempt: Promise<void>;
+  readonly firstAttempt: Promise<void> = this.#first.outcome;
   readonly #options: HttpNamespaceOptions;
   readonly #transport: HttpTransport;
   readonly #streams: EventStreams;
@@ -77,7 +79,6 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
   #limits: ServiceLimits = { maxFrames: 64, maxFramesBytes: 256 * 1024, maxItems: 256 };
   #connecting = false;
   #lastError: RdvError | undefined;
-  #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(options: HttpNamespaceOptions) {
     super('down');
@@ -86,10 +87,6 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
     this.name = serviceName(target);
     this.#transport = options.transport;
     this.#client = toBase64Url(random(CLIENT_BYTES));
-    this.firstAttempt = new Promise((resolve, reject) => {
-      this.#firstOver = (error) => (error ? reject(error) : resolve());
-    });
-    this.firstAttempt.catch(() => {});
     const onLost = (error: RdvError): void => this.#lost(error);
     const transport = this.#transport;
     this.#streams = new EventStreams({ clock, transport, maxItems: () => this.#limits.maxItems, onLost });
@@ -170,7 +167,7 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
     this.become('closed');
     this.#ended.abort(closedError());
     for (const put of [...this.#puts]) put.abort(closedError());
-    this.#firstOver(closedError());
+    this.#first.over(closedError());
     this.#sender.drop(closedError());
     this.#queues.close(closedError());
     this.#ids.close(closedError());
@@ -229,7 +226,7 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
           const known = toRdvError(error);
           this.#lastError = known;
           if (this.state === 'up' || wait === RETRY_MS.first) log.warn(`${known.message}; trying again until it works`);
-          this.#firstOver(known);
+          this.#first.over(known);
           this.#down();
         }
         // Many clients of one service do not come back in one moment.
@@ -242,7 +239,7 @@ export class HttpNamespace extends Stateful<NamespaceState> implements Namespace
     }
     if (this.#ended.signal.aborted) return;
     if (this.state === 'down') log.info(`${this.name}: connected`);
-    this.#firstOver();
+    this.#first.over();
     this.become('up');
     this.#streams.start();
     this.#streams.resume();

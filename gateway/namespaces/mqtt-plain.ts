@@ -2,8 +2,9 @@
  * Plain topics on a broker, for what is no namespace: what nodes say of themselves, and sightings (SPEC §10). A
  * connection of its own: whoever sees it learns nothing of the connections that carry rendezvous.
  */
-import { CanceledError, type RdvError } from '@rdv/protocol/core/errors';
+import { CanceledError } from '@rdv/protocol/core/errors';
 import type { Surroundings } from '@rdv/protocol/core/ports';
+import { FirstAttempt } from './first-attempt.js';
 import { loadMqtt, type MqttConnect } from './mqtt-client.js';
 import { MqttLink } from './mqtt-link.js';
 import type { LinkSubscription } from './mqtt-link-api.js';
@@ -26,16 +27,12 @@ export class MqttPlain {
     { subscription: LinkSubscription; listen: (topic: string, payload: Uint8Array) => void }
   >();
   #onUp: () => void = () => {};
+  readonly #first = new FirstAttempt();
   /** How the first attempt to connect went. It goes on trying either way. */
-  readonly firstAttempt: Promise<void>;
-  #firstOver: (error?: RdvError) => void = () => {};
+  readonly firstAttempt: Promise<void> = this.#first.outcome;
 
   constructor(connect: MqttConnect, options: MqttPlainOptions) {
     const { target, clock, random, log, will } = options;
-    this.firstAttempt = new Promise((resolve, reject) => {
-      this.#firstOver = (error) => (error ? reject(error) : resolve());
-    });
-    this.firstAttempt.catch(() => {});
     this.#link = new MqttLink({
       clock,
       random,
@@ -46,10 +43,10 @@ export class MqttPlain {
       others: target.others ?? [],
       events: {
         onUp: () => {
-          this.#firstOver();
+          this.#first.over();
           this.#onUp();
         },
-        onDown: (error) => this.#firstOver(error),
+        onDown: (error) => this.#first.over(error),
         onMessage: (topic, payload) => {
           for (const [filter, { listen }] of this.#listeners) if (matches(filter, topic)) listen(topic, payload);
         },

@@ -22,6 +22,7 @@ import type {
   WatchOptions,
 } from '@rdv/protocol/namespace/port';
 import { decodeRecord } from '@rdv/protocol/record/envelope';
+import { FirstAttempt } from './first-attempt.js';
 import { loadMqtt, type MqttConnect } from './mqtt-client.js';
 import { MqttLedger } from './mqtt-ledger.js';
 import { MqttLink } from './mqtt-link.js';
@@ -63,11 +64,12 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
   readonly name: string;
   readonly maxFrameBytes: number = LINK_MESSAGE_MAX_BYTES;
   readonly unchecked = true;
+  readonly #first = new FirstAttempt();
   /**
    * How the first attempt to connect went: resolves, or rejects with one clear line (unknown host, refused
    * password, …). The namespace goes on trying either way.
    */
-  readonly firstAttempt: Promise<void>;
+  readonly firstAttempt: Promise<void> = this.#first.outcome;
   readonly #options: MqttNamespaceOptions;
   readonly #base: string;
   readonly #link: MqttLink;
@@ -79,7 +81,6 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
   readonly #listeners = new Map<string, Set<Heard>>();
   readonly #releases = new Set<() => void>();
   #clearing: Timer | undefined;
-  #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(connect: MqttConnect, options: MqttNamespaceOptions) {
     super('down');
@@ -90,10 +91,6 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
     this.#ledger = new MqttLedger(options.store, random, `${this.name} ${this.#base}`);
     this.#unclaimed = session && new UnclaimedFrames(clock, UNCLAIMED_MS);
     this.#waiting = new UnclaimedFrames(clock, QUEUE_TTL_SECONDS * 1000);
-    this.firstAttempt = new Promise((resolve, reject) => {
-      this.#firstOver = (error) => (error ? reject(error) : resolve());
-    });
-    this.firstAttempt.catch(() => {});
     this.#link = new MqttLink({
       clock,
       random,
@@ -222,7 +219,7 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
     this.become('closed');
     this.#clearing?.cancel();
     for (const release of [...this.#releases]) release();
-    this.#firstOver(new CanceledError('the namespace is closed'));
+    this.#first.over(new CanceledError('the namespace is closed'));
     await this.#link.close();
   }
 
@@ -305,7 +302,7 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
 
   #onUp(): void {
     this.#options.log.info(`${this.name}: connected`);
-    this.#firstOver();
+    this.#first.over();
     this.become('up');
   }
 
@@ -313,7 +310,7 @@ export class MqttNamespace extends Stateful<NamespaceState> implements Namespace
     if (this.state === 'up' || this.#link.firstFailure) {
       this.#options.log.warn(`${error.message}; trying again until it works`);
     }
-    this.#firstOver(error);
+    this.#first.over(error);
     this.become('down');
   }
 }

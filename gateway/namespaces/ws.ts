@@ -8,6 +8,7 @@ import { CanceledError, type RdvError, toRdvError } from '@rdv/protocol/core/err
 import type { Surroundings } from '@rdv/protocol/core/ports';
 import { LinkNamespace } from '@rdv/protocol/link/link-namespace';
 import { LinkRefusal } from '@rdv/protocol/link/peer';
+import { FirstAttempt } from './first-attempt.js';
 import { type HttpTarget, serviceName } from './http-target.js';
 import { connectWebSocket } from './websocket.js';
 
@@ -30,23 +31,19 @@ const RETRY_MS = { first: 200, last: 30_000 };
 const LASTING_MS = 5000;
 
 export class WsNamespace extends LinkNamespace {
+  readonly #first = new FirstAttempt();
   /** How the first attempt to reach it went. The namespace goes on trying either way. */
-  readonly firstAttempt: Promise<void>;
+  readonly firstAttempt: Promise<void> = this.#first.outcome;
   readonly #init: WsNamespaceOptions;
   readonly #path: string;
   readonly #ended = new AbortController();
   #lastError: RdvError | undefined;
-  #firstOver: (error?: RdvError) => void = () => {};
 
   constructor(options: WsNamespaceOptions) {
     super({ ...options, name: serviceName(options.target), maxWaiting: WAITING_MAX, metering: METERING });
     this.#init = options;
     const session = toBase64Url(options.random(SESSION_BYTES));
     this.#path = `/1/link?session=${session}${options.fromKept ? '&kept=1' : ''}`;
-    this.firstAttempt = new Promise((resolve, reject) => {
-      this.#firstOver = (error) => (error ? reject(error) : resolve());
-    });
-    this.firstAttempt.catch(() => {});
   }
 
   /** Begins to connect; once. */
@@ -61,7 +58,7 @@ export class WsNamespace extends LinkNamespace {
 
   override async close(): Promise<void> {
     this.#ended.abort(new CanceledError('the namespace is closed'));
-    this.#firstOver(new CanceledError('the namespace is closed'));
+    this.#first.over(new CanceledError('the namespace is closed'));
     await super.close();
   }
 
@@ -86,14 +83,14 @@ export class WsNamespace extends LinkNamespace {
         const ended = new Promise<RdvError>((resolve) => link.onClose(resolve));
         await link.opened;
         log.info(`${this.name}: connected`);
-        this.#firstOver();
+        this.#first.over();
         error = await ended;
       } catch (thrown) {
         error = toRdvError(thrown);
       }
       if (signal.aborted) return;
       this.#lastError = error;
-      this.#firstOver(error);
+      this.#first.over(error);
       if (clock.monotonic() - since > LASTING_MS) wait = RETRY_MS.first;
       if (wait === RETRY_MS.first) log.warn(`${error.message}; trying again until it works`);
       const [spread = 0] = random(1);
