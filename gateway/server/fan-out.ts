@@ -2,8 +2,9 @@
  * Who inside this process waits for which queue and which id: one look-up per frame, however many wait. Bridges of this
  * process see it (SPEC §9.6).
  */
-import { fromHex, toHex } from '@rdv/protocol/core/bytes';
+import { equalBytes, fromHex, toHex } from '@rdv/protocol/core/bytes';
 import type { InterestListener } from '@rdv/protocol/namespace/interest';
+import { decodeRecord } from '@rdv/protocol/record/envelope';
 import type { ServiceStore } from './store/service-store.js';
 
 export type FrameSink = (n: number, frame: Uint8Array) => void;
@@ -17,25 +18,25 @@ export class FanOut {
   readonly #queues: Sinks<FrameSink> = new Map();
   readonly #ids: Sinks<RecordSink> = new Map();
   readonly #observers = new Set<InterestListener>();
-  /** What bridges of this process are bringing at the moment. */
-  readonly #quiet = new Set<Uint8Array>();
+  readonly #store: ServiceStore;
   readonly #stop: () => void;
 
   constructor(store: ServiceStore) {
+    this.#store = store;
     this.#stop = store.observe({
-      onFrame: (n, queue, frame) => {
+      onFrame: (n, queue, frame, brought) => {
         const sinks = this.#queues.get(toHex(queue));
         for (const sink of sinks?.keys() ?? []) sink(n, frame);
-        if (this.#observers.size === 0 || isShown(sinks) || this.#quiet.has(frame)) return;
+        if (this.#observers.size === 0 || brought || isShown(sinks)) return;
         for (const observer of [...this.#observers]) observer.onSend(queue.slice(), frame.slice());
       },
-      onRecord: (id, record) => {
+      onRecord: (id, record, brought) => {
         for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(record);
-        if (this.#quiet.has(record)) return;
-        for (const observer of [...this.#observers]) observer.onPut(record.slice());
+        if (!brought) this.#showPut(record);
       },
-      onRecords: (id) => {
+      onRecords: (id, owner, brought) => {
         for (const sink of this.#ids.get(toHex(id))?.keys() ?? []) sink(undefined);
+        if (!brought && this.#observers.size > 0) void this.#findPut(id, owner);
       },
       onGap: () => {
         for (const sinks of this.#ids.values()) for (const sink of sinks.keys()) sink(undefined);
@@ -56,13 +57,18 @@ export class FanOut {
     });
   }
 
-  /** What `work` keeps, the very array `bytes`, is shown to no bridge. */
-  async quietly<T>(bytes: Uint8Array, work: () => Promise<T>): Promise<T> {
-    this.#quiet.add(bytes);
+  #showPut(record: Uint8Array): void {
+    for (const observer of [...this.#observers]) observer.onPut(record.slice());
+  }
+
+  /** Where one is only told that there is a record. */
+  async #findPut(id: Uint8Array, owner: Uint8Array): Promise<void> {
     try {
-      return await work();
-    } finally {
-      this.#quiet.delete(bytes);
+      const records = await this.#store.records(id);
+      const put = records.find((record) => equalBytes(decodeRecord(record).owner, owner));
+      if (put) this.#showPut(put);
+    } catch {
+      // The database is away: logged there, and the record is found by its id.
     }
   }
 

@@ -21,6 +21,7 @@ import type {
 } from '@rdv/protocol/namespace/port';
 import { checkPut } from '@rdv/protocol/record/envelope';
 import type { FanOut } from './fan-out.js';
+import { BRIDGE_CLIENT, BRIDGE_SENDER } from './store/bridge-sender.js';
 import type { ServiceStore } from './store/service-store.js';
 
 export interface ServiceEndOptions {
@@ -32,10 +33,6 @@ export interface ServiceEndOptions {
   /** How long frames are kept, in seconds. */
   readonly ttlSeconds: number;
 }
-
-/** One sender and one client of the service: what every bridge of this process brings shares its room. */
-const ADDRESS = new Uint8Array(16);
-const CLIENT = new Uint8Array(8);
 
 export class ServiceEnd extends Stateful<NamespaceState> implements Namespace, Interest {
   readonly name: string;
@@ -55,18 +52,16 @@ export class ServiceEnd extends Stateful<NamespaceState> implements Namespace, I
     assertBytes('record', bytes);
     throwIfAborted(options.signal);
     this.#assertOpen();
-    const { store, fanOut, clock } = this.#options;
+    const { store, clock } = this.#options;
     const record = checkPut(bytes.slice(), Math.floor(clock.now() / 1000));
     const { id, owner, seq, notAfter, tombstone } = record;
-    await fanOut.quietly(record.bytes, () =>
-      store.put({
-        ...{ id, owner, seq, notAfter, tombstone, bytes: record.bytes },
-        client: CLIENT,
-        address: ADDRESS,
-        perClient: OWNERS_PER_ID,
-        perAddress: OWNERS_PER_ID,
-      }),
-    );
+    await store.put({
+      ...{ id, owner, seq, notAfter, tombstone, bytes: record.bytes },
+      client: BRIDGE_CLIENT,
+      address: BRIDGE_SENDER,
+      perClient: OWNERS_PER_ID,
+      perAddress: OWNERS_PER_ID,
+    });
   }
 
   watch(query: LookupQuery, onRecord: RecordListener, options: WatchOptions = {}): Watch {
@@ -123,10 +118,9 @@ export class ServiceEnd extends Stateful<NamespaceState> implements Namespace, I
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new InvalidArgumentError(`"frame" expected 1 to ${this.maxFrameBytes} bytes, got ${frame.length}`);
     this.#assertOpen();
-    const { store, fanOut, clock, ttlSeconds } = this.#options;
+    const { store, clock, ttlSeconds } = this.#options;
     const expires = Math.floor(clock.now() / 1000) + ttlSeconds;
-    const copy = { queue: queue.slice(), frame: frame.slice() };
-    await fanOut.quietly(copy.frame, () => store.append({ ...copy, sender: ADDRESS, expires }));
+    await store.append({ queue: queue.slice(), frame: frame.slice(), sender: BRIDGE_SENDER, expires });
   }
 
   /** What is kept already is found by its id, and not told. */

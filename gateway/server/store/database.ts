@@ -1,11 +1,19 @@
 /** The database behind a namespace service, as the store sees it: SQLite in a thread, or PostgreSQL. */
 import type { Batch, Result } from './operations.js';
 
+export interface ToldFrame {
+  readonly n: number;
+  readonly queue: Uint8Array;
+  readonly frame: Uint8Array;
+  /** By a bridge. */
+  readonly brought: boolean;
+}
+
 /** What other processes on the same database have done. In the order of their commit. */
 export interface DatabaseNews {
-  onFrames(frames: readonly { readonly n: number; readonly queue: Uint8Array; readonly frame: Uint8Array }[]): void;
-  /** Something under `id` (32 bytes) has changed. */
-  onRecords(id: Uint8Array): void;
+  onFrames(frames: readonly ToldFrame[]): void;
+  /** The record of `owner` under `id` (32 bytes each) has changed; `brought`: by a bridge. */
+  onRecords(id: Uint8Array, owner: Uint8Array, brought: boolean): void;
   /** Nothing could be heard for a while: records may have changed anywhere. (Frames are told whole.) */
   onGap(): void;
 }

@@ -11,6 +11,7 @@ import { RdvError } from '@rdv/protocol/core/errors';
 import type { Clock, Logger, Random, Timer } from '@rdv/protocol/core/ports';
 import type { Client, ClientConfig } from 'pg';
 import { recordHash } from '../record-hash.js';
+import { isBridge } from './bridge-sender.js';
 import type { DatabaseNews, ServiceDatabase } from './database.js';
 import { type Batch, type Result, runBatch, writes } from './operations.js';
 import { POSTGRES, schema } from './schema.js';
@@ -37,9 +38,9 @@ const RETRY_MS = { first: 100, last: 10_000 };
 const BIGINT = 20;
 const BYTEA = 17;
 
-/** Frames of other processes in order, or the ids whose records changed. */
+/** Frames of other processes in order; or which record changed: id and owner, by people or by a bridge. */
 const FRAMES = 'f';
-const RECORDS = 'r';
+const RECORD = /^([rb])([0-9a-f]{64})([0-9a-f]{64})$/;
 
 /** @throws RdvError `config` when the database cannot be had: says why */
 export async function openPostgresService(options: PostgresServiceOptions): Promise<ServiceDatabase> {
@@ -198,8 +199,9 @@ class PostgresDatabase implements ServiceDatabase {
     const client = await this.#connect();
     this.#listener = client;
     client.on('notification', ({ payload = '' }) => {
+      const [, by, id, owner] = RECORD.exec(payload) ?? [];
       if (payload === FRAMES) void this.#tail();
-      else if (payload.startsWith(RECORDS)) this.#news?.onRecords(fromHex(payload.slice(1)));
+      else if (id && owner) this.#news?.onRecords(fromHex(id), fromHex(owner), by === 'b');
     });
     client.on('end', () => this.#lost(client, new Error('the server ended it')));
     await client.query(`LISTEN ${CHANNEL}`);
@@ -230,13 +232,14 @@ class PostgresDatabase implements ServiceDatabase {
         this.#more = false;
         const rows = await rowsOf(
           this.#listener,
-          `SELECT n, queue, frame FROM frame WHERE n > ? ORDER BY n LIMIT ${TAIL_ROWS}`,
+          `SELECT n, queue, frame, sender FROM frame WHERE n > ? ORDER BY n LIMIT ${TAIL_ROWS}`,
           [this.#told],
         );
         const frames = rows.map((row) => ({
           n: numberOf(row['n']),
           queue: bytesOf(row['queue']),
           frame: bytesOf(row['frame']),
+          brought: isBridge(bytesOf(row['sender'])),
         }));
         this.#told = frames.at(-1)?.n ?? this.#told;
         this.#news.onFrames(frames);
@@ -257,7 +260,7 @@ function newsOf({ operations }: Batch, results: readonly Result[]): Set<string> 
     const result = results[i];
     if (result?.kind === 'append') news.add(FRAMES);
     else if (operation.kind === 'put' && result?.kind === 'put' && result.outcome !== 'same')
-      news.add(`${RECORDS}${toHex(operation.id)}`);
+      news.add(`${isBridge(operation.address) ? 'b' : 'r'}${toHex(operation.id)}${toHex(operation.owner)}`);
   }
   return news;
 }

@@ -5,6 +5,7 @@
  */
 import { RdvError, toRdvError } from '@rdv/protocol/core/errors';
 import type { Clock, Logger, Timer } from '@rdv/protocol/core/ports';
+import { isBridge } from './bridge-sender.js';
 import type { ServiceDatabase } from './database.js';
 import type { AppendOperation, KeptFrame, Operation, PutOperation, Refused, Result } from './operations.js';
 import type { StoreLimits } from './room.js';
@@ -39,10 +40,11 @@ export class PutRefused extends RdvError {
 }
 
 export interface StoreListener {
-  onFrame(n: number, queue: Uint8Array, frame: Uint8Array): void;
-  onRecord(id: Uint8Array, record: Uint8Array): void;
-  /** Something changed under `id`, by another process: read it. */
-  onRecords(id: Uint8Array): void;
+  /** `brought`, here and below: by a bridge. */
+  onFrame(n: number, queue: Uint8Array, frame: Uint8Array, brought: boolean): void;
+  onRecord(id: Uint8Array, record: Uint8Array, brought: boolean): void;
+  /** The record of `owner` under `id` changed, maybe by another process: read it. */
+  onRecords(id: Uint8Array, owner: Uint8Array, brought: boolean): void;
   /** Records may have changed anywhere: read what you watch. */
   onGap(): void;
 }
@@ -80,10 +82,11 @@ export class ServiceStore {
     this.salt = options.database.salt;
     this.#database.listen({
       onFrames: (frames) => {
-        for (const { n, queue, frame } of frames) for (const one of this.#listeners) one.onFrame(n, queue, frame);
+        for (const { n, queue, frame, brought } of frames)
+          for (const one of this.#listeners) one.onFrame(n, queue, frame, brought);
       },
-      onRecords: (id) => {
-        for (const one of this.#listeners) one.onRecords(id);
+      onRecords: (id, owner, brought) => {
+        for (const one of this.#listeners) one.onRecords(id, owner, brought);
       },
       onGap: () => {
         for (const one of this.#listeners) one.onGap();
@@ -189,9 +192,10 @@ export class ServiceStore {
 
   #tell(operation: Operation, result: Result | undefined): void {
     if (operation.kind === 'append' && result?.kind === 'append') {
-      for (const one of this.#listeners) one.onFrame(result.n, operation.queue, operation.frame);
+      for (const one of this.#listeners)
+        one.onFrame(result.n, operation.queue, operation.frame, isBridge(operation.sender));
     } else if (operation.kind === 'put' && result?.kind === 'put' && result.outcome !== 'same') {
-      for (const one of this.#listeners) one.onRecord(operation.id, operation.bytes);
+      for (const one of this.#listeners) one.onRecord(operation.id, operation.bytes, isBridge(operation.address));
     }
   }
 

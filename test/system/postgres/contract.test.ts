@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
 import { bytes } from '../../contract/records.js';
 import { serviceDatabaseContract } from '../../contract/service-database.js';
+import { serviceEndContract } from '../../contract/service-end.js';
 import { openUpHttp, openUpWs, serviceRig } from '../../support/http-rig.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
 import { surroundings, until } from '../../support/mqtt-rig.js';
@@ -33,6 +34,8 @@ serviceDatabaseContract('PostgreSQL', async () => {
   const database = await openPostgresService({ ...surroundings, url });
   return { database, close: () => database.close() };
 });
+
+serviceEndContract('PostgreSQL', async () => services);
 
 describe.each([
   ['HTTP', openUpHttp],
