@@ -45,7 +45,7 @@ export class Mirror {
   /** Least recently offered first. */
   readonly #ids = new Map<string, Watched>();
   readonly #options: MirrorOptions;
-  readonly #again: PutAgain;
+  readonly #again: PutAgain<Kept>;
   #expiry: Timer | undefined;
   #count = 0;
 
@@ -54,9 +54,7 @@ export class Mirror {
     this.#clock = clock;
     this.#log = log;
     this.#options = options;
-    this.#again = new PutAgain(clock, far, () => {
-      for (const { owners } of this.#ids.values()) for (const kept of owners.values()) if (kept.taken) this.#put(kept);
-    });
+    this.#again = new PutAgain({ clock, namespace: far, items: () => this.#taken(), put: (kept) => this.#put(kept) });
   }
 
   get size(): number {
@@ -81,8 +79,8 @@ export class Mirror {
     onChecked(toHex(record.id));
     if (kept.record !== record && (kept.taken || isNewer(kept.record, record))) return;
     await this.#far.put(kept.record.bytes);
-    this.#again.begin();
     if (kept.record.seq === record.seq) kept.taken = true;
+    this.#again.after(kept);
   }
 
   #keep(record: RecordEnvelope): Kept {
@@ -181,8 +179,15 @@ export class Mirror {
     });
   }
 
-  #put({ record }: Kept): void {
-    if (record.notAfter > this.#seconds()) this.#far.put(record.bytes).catch(() => {});
+  *#taken(): Iterable<Kept> {
+    for (const { owners } of this.#ids.values()) for (const kept of owners.values()) if (kept.taken) yield kept;
+  }
+
+  /** Unless it went meanwhile. */
+  #put(kept: Kept): void {
+    const { id, owner, notAfter, bytes } = kept.record;
+    const isHere = this.#ids.get(toHex(id))?.owners.get(toHex(owner)) === kept;
+    if (isHere && notAfter > this.#seconds()) this.#far.put(bytes).catch(() => {});
   }
 
   #scheduleExpiry(): void {

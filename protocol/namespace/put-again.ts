@@ -9,43 +9,73 @@ import type { Namespace } from './port.js';
 /** After the put itself. */
 const AFTER_MS: readonly number[] = [10_000, 60_000];
 
-export class PutAgain {
-  readonly #clock: Clock;
-  readonly #namespace: Namespace;
-  readonly #put: () => void;
+export interface PutAgainOptions<Item> {
+  readonly clock: Clock;
+  readonly namespace: Namespace;
+  /** All that is to stand there. */
+  readonly items: () => Iterable<Item>;
+  /** As it is at that moment, if it is still to be there. */
+  readonly put: (item: Item) => void;
+}
+
+/** What is due so long after each put, by its moment (monotonic milliseconds), the earliest first. */
+interface Round<Item> {
+  readonly afterMs: number;
+  readonly due: Map<Item, number>;
+  timer: Timer | undefined;
+}
+
+export class PutAgain<Item> {
+  readonly #options: PutAgainOptions<Item>;
+  readonly #rounds: readonly Round<Item>[];
   readonly #stop: () => void;
-  #timer: Timer | undefined;
 
-  /** @param put everything that is to stand there, as it is at that moment */
-  constructor(clock: Clock, namespace: Namespace, put: () => void) {
-    this.#clock = clock;
-    this.#namespace = namespace;
-    this.#put = put;
-    this.#stop = namespace.unchecked
-      ? namespace.onState((state) => {
-          if (state === 'up') this.begin();
-        })
-      : () => {};
-  }
-
-  /** Something was put. */
-  begin(): void {
-    if (this.#namespace.unchecked) this.#wait(0, 0);
-  }
-
-  #wait(step: number, waitedMs: number): void {
-    this.#timer?.cancel();
-    const afterMs = AFTER_MS[step];
-    if (afterMs === undefined) return;
-    this.#timer = this.#clock.schedule(afterMs - waitedMs, () => {
-      // While it is down it takes nothing, and begins anew when it is back.
-      if (this.#namespace.state === 'up') this.#put();
-      this.#wait(step + 1, afterMs);
+  constructor(options: PutAgainOptions<Item>) {
+    const { namespace } = options;
+    this.#options = options;
+    const rounds = namespace.unchecked ? AFTER_MS : [];
+    this.#rounds = rounds.map((afterMs) => ({ afterMs, due: new Map(), timer: undefined }));
+    this.#stop = namespace.onState((state) => {
+      if (state === 'up' && namespace.unchecked) for (const item of options.items()) this.after(item);
     });
+  }
+
+  /** `item` was put just now. */
+  after(item: Item): void {
+    const now = this.#options.clock.monotonic();
+    for (const round of this.#rounds) {
+      // Behind those that were put before.
+      round.due.delete(item);
+      round.due.set(item, now + round.afterMs);
+      this.#wait(round, now);
+    }
+  }
+
+  #wait(round: Round<Item>, now: number): void {
+    const [next] = round.due.values();
+    if (round.timer || next === undefined) return;
+    round.timer = this.#options.clock.schedule(Math.max(0, next - now), () => {
+      round.timer = undefined;
+      this.#turn(round, this.#options.clock.monotonic());
+    });
+  }
+
+  #turn(round: Round<Item>, now: number): void {
+    const { namespace, put } = this.#options;
+    for (const [item, at] of round.due) {
+      if (at > now) break;
+      round.due.delete(item);
+      // While it is down it takes nothing; all comes round again when it is back.
+      if (namespace.state === 'up') put(item);
+    }
+    this.#wait(round, now);
   }
 
   close(): void {
     this.#stop();
-    this.#timer?.cancel();
+    for (const { due, timer } of this.#rounds) {
+      timer?.cancel();
+      due.clear();
+    }
   }
 }

@@ -54,7 +54,7 @@ export class RecordKeeper {
   readonly #announced = new Set<number>();
   readonly #checks: TokenBucket;
   readonly #dueEpochs: DueEpochs;
-  readonly #puttingAgain: readonly PutAgain[];
+  readonly #puttingAgain: readonly PutAgain<Epoch>[];
   /** Unix seconds; 0 is never. */
   #expiry: number;
   #publishing = false;
@@ -70,12 +70,11 @@ export class RecordKeeper {
     this.#checks = new TokenBucket(init.clock, CHECK_RATE);
     this.#others = new OtherOwners(() => this.#checks.take() === 0);
     this.#dueEpochs = new DueEpochs(init.random, init.aheadEpochs);
-    this.#puttingAgain = init.namespaces.map(
-      (namespace) =>
-        new PutAgain(init.clock, namespace, () => {
-          for (const epoch of this.#epochs.values()) this.#put(epoch, namespace);
-        }),
-    );
+    const items = (): Iterable<Epoch> => this.#epochs.values();
+    this.#puttingAgain = init.namespaces.map((namespace) => {
+      const put = (epoch: Epoch): void => this.#put(epoch, namespace);
+      return new PutAgain({ clock: init.clock, namespace, items, put });
+    });
   }
 
   /**
@@ -289,7 +288,7 @@ export class RecordKeeper {
   #announce(epoch: Epoch): void {
     this.#announced.add(epoch.keys.epoch);
     for (const namespace of this.#init.namespaces) this.#put(epoch, namespace);
-    for (const again of this.#puttingAgain) again.begin();
+    for (const again of this.#puttingAgain) again.after(epoch);
   }
 
   #put(epoch: Epoch, namespace: Namespace): void {

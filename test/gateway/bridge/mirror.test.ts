@@ -1,5 +1,6 @@
 /** Records mirrored into a bare store that loses what it has acknowledged. */
 import { Mirror } from '@rdv/gateway/bridge/mirror';
+import { equalBytes } from '@rdv/protocol/core/bytes';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
@@ -37,5 +38,33 @@ it('are there again after 10 s and 60 s, in their newest form', async () => {
   far.setUp();
   await clock.advance(60_000);
   expect(hub.records(id)).toEqual([]);
+  await far.close();
+});
+
+it('are there again also while others come all the time', async () => {
+  const clock = new VirtualClock(NOW_MS, () => new Promise((resolve) => setImmediate(resolve)));
+  const hub = new MemoryHub({ clock, unchecked: true });
+  const far = new MemoryNamespace(hub, {});
+  const mirror = new Mirror(far, clock, silentLogger);
+  const records = Array.from({ length: 10 }, () => {
+    const [id, owner] = [bytes(32), testOwner()];
+    return { id, owner, record: testRecord({ id, owner, seq: 1, notAfter: NOW_MS / 1000 + 3600 }) };
+  });
+  const puts: number[] = [];
+  const put = far.put.bind(far);
+  far.put = (record, options) => {
+    puts.push(records.findIndex((one) => equalBytes(one.record, record)));
+    return put(record, options);
+  };
+  for (const { record } of records) {
+    void mirror.offer(record);
+    await clock.advance(3000);
+  }
+  await clock.advance(60_000);
+  for (const [index, { id, record }] of records.entries()) {
+    expect(puts.filter((one) => one === index)).toHaveLength(3);
+    expect(hub.records(id)).toEqual([record]);
+  }
+  mirror.close();
   await far.close();
 });
