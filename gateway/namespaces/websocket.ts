@@ -163,6 +163,27 @@ export interface WebSocketDoor {
   readonly enter: (pipe: PacketPipe, request: IncomingMessage) => void;
 }
 
+/** What asks for the upgrade, and what belongs to it. */
+const UPGRADING: ReadonlySet<string> = new Set(['connection', 'upgrade', 'http2-settings']);
+
+/**
+ * Asks again without the upgrade: who offers another protocol than WebSocket, as some clients offer HTTP/2 with every request, is
+ * answered in this one (RFC 9110, 7.8). Node takes every offer for accepted.
+ */
+function declineUpgrade(
+  server: Server,
+  { method, url, rawHeaders }: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  // One answer a connection: each time leaves listeners of the server behind.
+  const lines = [`${method} ${url} HTTP/1.1`, 'connection: close'];
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (!UPGRADING.has(rawHeaders[i]!.toLowerCase())) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+  server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket);
+}
+
 /** Serves upgrades of `server`. */
 export async function acceptWebSockets(server: Server, clock: Clock, door: WebSocketDoor): Promise<void> {
   const { WebSocketServer } = await import('ws');
@@ -174,6 +195,10 @@ export async function acceptWebSockets(server: Server, clock: Clock, door: WebSo
     autoPong: false,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      declineUpgrade(server, request, socket, head);
+      return;
+    }
     socket.on('error', () => {});
     const refusal = door.knock(request);
     if (refusal === undefined) {

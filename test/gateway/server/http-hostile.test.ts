@@ -263,6 +263,24 @@ describe('what cannot be read', () => {
   });
 });
 
+it('who offers another protocol with a request is answered in this one', async () => {
+  await using service = await openService();
+  const offer = ['connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAAQAAP__'];
+  const about = head('GET /1 HTTP/1.1', ...offer);
+  const type = 'content-type: application/octet-stream';
+  const sent = head(`POST /1/queues/${queueName()} HTTP/1.1`, ...offer, type, 'content-length: 2');
+  for (const [text, status] of [
+    [`${sent}xx`, 204],
+    [about, 200],
+    [head('GET /1/nothing HTTP/1.1', ...offer), 404],
+  ] as const) {
+    const { socket, heard } = say(service.port, text);
+    await once(socket, 'end');
+    expect(heard()).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    socket.destroy();
+  }
+});
+
 describe('a service that closes', () => {
   it('finishes what was begun, ends its streams, and does not wait for who is slow', async () => {
     const service = await openService({ patience: { closeMs: 300 } });
