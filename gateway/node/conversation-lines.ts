@@ -1,14 +1,16 @@
 /**
  * A conversation as JSON lines, the same on the control socket and on a publication's `socket` handler.
  *
- * node → program   {"conversation":{"role","channelBinding","sas","hello","trust"}} first, then
+ * node → program   {"conversation":{"role","channelBinding","sas","hello","trust","confirm"?}} first, then
  *                  {"message":BASE64} · {"acknowledged":COUNT} · {"sas":{"digits","emoji"}} · {"end":true} ·
  *                  {"challenged":{"trust"} or {"error"}} · {"closed":REASON}, after which the stream ends
  * program → node   {"message":BASE64} or {"text":STRING} · {"challenge":true} · {"end":true} · {"close":true} ·
- *                  {"suspend":true}: a durable one is put aside, to be resumed
+ *                  {"suspend":true}: a durable one is put aside, to be resumed · {"taken":true}, where "confirm" was said: the
+ *                  message is done with, and the next one may come
  *
  * The stream's own end counts as {"end":true} from a program; its breaking closes the conversation. On the control socket
- * both put a durable conversation aside and close others.
+ * both put a durable conversation aside and close others, and a durable one's messages are delivered when they are taken: a
+ * command that is killed has the last one again.
  */
 import type { Duplex } from 'node:stream';
 import type {
@@ -54,6 +56,11 @@ export async function serveConversation(
   onBreak?: (conversation: Conversation) => Promise<void>,
 ): Promise<CloseReason> {
   const lines = jsonLines(stream);
+  const confirming = onBreak !== undefined && conversation.durable !== undefined;
+  let taken = (): void => {};
+  const gone = new Promise<boolean>((resolve) => {
+    stream.once('close', () => resolve(false));
+  });
   const quiet = (work: Promise<unknown>): Promise<void> =>
     work.then(
       () => {},
@@ -67,6 +74,7 @@ export async function serveConversation(
         sas: conversation.sas ?? null,
         hello: conversation.hello ? base64(conversation.hello) : null,
         trust: trustToJson(conversation.trust),
+        ...(confirming && { confirm: true }),
       },
     }),
   );
@@ -82,7 +90,12 @@ export async function serveConversation(
     try {
       for await (const message of messagesOf(conversation)) {
         await tellSas();
+        const done = new Promise<boolean>((resolve) => {
+          taken = () => resolve(true);
+        });
         await lines.write({ message: base64(message) });
+        // One that is never taken is not delivered: it is handed over again when the conversation is resumed.
+        if (confirming && !(await Promise.race([done, gone]))) return;
       }
       await lines.write({ end: true });
     } catch {
@@ -90,6 +103,14 @@ export async function serveConversation(
     }
   })();
 
+  const end = async (): Promise<void> => {
+    await whenStoreTakes(conversation);
+    await conversation.end();
+  };
+  const failed = async (error: unknown): Promise<void> => {
+    await quiet(lines.write({ error: { code: toRdvError(error).code, message: toRdvError(error).message } }));
+    await conversation.close();
+  };
   const inward = (async () => {
     let acknowledged = 0;
     try {
@@ -97,8 +118,17 @@ export async function serveConversation(
         const line = await lines.read();
         // A command says when it has no more to say; one that was killed has said nothing.
         if (!line && onBreak) return void (await onBreak(conversation));
-        if (!line || line['end'] === true) break;
+        if (!line || (line['end'] === true && !confirming)) break;
+        if (line['end'] === true) {
+          // It still says what it takes.
+          end().catch(failed);
+          continue;
+        }
         if (line['close'] === true) return void (await conversation.close());
+        if (line['taken'] === true) {
+          taken();
+          continue;
+        }
         if (line['suspend'] === true) return void (await leaveConversation(conversation));
         if (line['challenge'] === true) {
           conversation.challenge().then(
@@ -115,21 +145,21 @@ export async function serveConversation(
           () => {},
         );
       }
-      await whenStoreTakes(conversation);
-      await conversation.end();
+      await end();
     } catch (error) {
-      await quiet(lines.write({ error: { code: toRdvError(error).code, message: toRdvError(error).message } }));
-      await conversation.close();
+      await failed(error);
     }
   })();
 
   stream.once('close', () => void (onBreak ?? ((given) => given.close()))(conversation));
   const reason = await conversation.closed;
   stopState();
-  await outward;
+  // Of a suspended one nothing more is taken.
+  if (!confirming || reason !== 'suspended') await outward;
   await quiet(lines.write({ closed: reason }));
   lines.end();
-  await inward.catch(() => {});
+  // One that says what it takes is read until its stream is gone.
+  if (!confirming) await inward.catch(() => {});
   return reason;
 }
 
@@ -161,6 +191,7 @@ export class RemoteConversation implements Conversation {
   readonly #sent: { resolve: () => void; reject: (error: unknown) => void }[] = [];
   readonly #asked: { resolve: (trust: TrustInfo) => void; reject: (error: unknown) => void }[] = [];
   readonly #listeners = new Set<(state: ConversationState) => void>();
+  readonly #confirms: boolean;
   #ended = false;
   #reason: CloseReason | undefined;
   #wake: () => void = () => {};
@@ -173,6 +204,7 @@ export class RemoteConversation implements Conversation {
     this.channelBinding = fromHex(String(first['channelBinding']));
     this.trust = trustFromJson(first['trust']);
     this.sas = (first['sas'] as ShortAuthString | null) ?? undefined;
+    this.#confirms = first['confirm'] === true;
     this.hello = typeof first['hello'] === 'string' ? new Uint8Array(Buffer.from(first['hello'], 'base64')) : undefined;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -282,6 +314,7 @@ export class RemoteConversation implements Conversation {
       if (message) {
         this.#taken();
         yield message;
+        if (this.#confirms) await this.#lines.write({ taken: true }).catch(() => {});
         continue;
       }
       if (this.#ended || this.#reason === 'finished') return;
