@@ -5,7 +5,11 @@ import { RdvError } from '@rdv/protocol/core/errors';
 
 type RequestHead = Pick<IncomingMessage, 'headers' | 'socket'>;
 
-const plain = (address: string): string => address.trim().replace(/^::ffff:(?=\d+\.)/, '');
+/** Without the brackets and the port that some proxies add, and IPv4 as that. */
+function plain(address: string): string {
+  const [, bracketed, four] = /^(?:\[([^\]]*)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/.exec(address.trim()) ?? [];
+  return (bracketed ?? four ?? address.trim()).replace(/^::ffff:(?=\d+\.)/, '');
+}
 
 /**
  * @param proxies addresses, or networks like `10.0.0.0/8`, of proxies that are believed
