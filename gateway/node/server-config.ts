@@ -24,13 +24,13 @@ export const SERVER_LIMITS = {
   'puts-per-id': 'records a second under one id by one address',
   'frames-per-queue': 'frames a second to one queue by one address',
   streams: 'event streams and links open at once',
-  'streams-per-address': 'of one address',
+  'streams-per-address': 'event streams and links of one address',
   items: 'queues and ids followed at once',
-  'items-per-address': 'by one address',
+  'items-per-address': 'queues and ids followed by one address',
   ttl: 'seconds that a frame is kept, at most 86400',
-  'max-bytes': 'bytes of frames kept',
-  'sender-bytes': 'of one address',
-  'max-records': 'records kept',
+  'max-bytes': 'bytes of frames kept in the database',
+  'sender-bytes': 'bytes of frames of one address kept there',
+  'max-records': 'records kept there',
 } as const;
 
 export type ServerLimitName = keyof typeof SERVER_LIMITS;
