@@ -3,9 +3,10 @@
  * proved to be allowed, and are closed if it has not; the limits of the publication count them all the same.
  */
 import type { Conversation } from '../conversation/api.js';
+import { equalBytes } from '../core/bytes.js';
 import { toRdvError } from '../core/errors.js';
 import type { Logger } from '../core/ports.js';
-import type { TrustPolicy } from '../identity/api.js';
+import type { TrustInfo, TrustPolicy } from '../identity/api.js';
 import { AcceptedQueue } from './accepted-queue.js';
 
 /** From the responder's first frame on. */
@@ -37,6 +38,11 @@ export class Doorkeeper {
     if (this.#allow) void this.#ask(conversation, this.#allow);
   }
 
+  /** It ended before a restart: nobody proves anything any more, but what had been proved is known, and what was said is owed. */
+  over(conversation: Conversation): void {
+    if (!this.#allow || isAllowed(conversation.trust, this.#allow)) this.queue.push(conversation);
+  }
+
   async #ask(conversation: Conversation, policy: TrustPolicy): Promise<void> {
     this.#asked++;
     try {
@@ -50,4 +56,10 @@ export class Doorkeeper {
       this.#asked--;
     }
   }
+}
+
+/** Whether an earlier proof is still one of those that are allowed. A chain that was good when it was shown stays so. */
+function isAllowed({ level, expected, fingerprint }: TrustInfo, { keys = [], roots = [] }: TrustPolicy): boolean {
+  if (!expected || !fingerprint) return false;
+  return (level === 'certificate' && roots.length > 0) || keys.some((key) => equalBytes(key, fingerprint));
 }

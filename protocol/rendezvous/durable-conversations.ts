@@ -28,7 +28,8 @@ export function durableInit(
 
 /**
  * What an earlier run of the publication left, as of this moment: also what is over, while it holds messages not taken.
- * @returns what takes it up. Where responders have to prove themselves, they have to again, as soon as they are heard
+ * @returns what takes it up. Where responders have to prove themselves, they have to again, as soon as they are heard; of one that
+ * is over counts what it had proved
  */
 export function earlier(
   surroundings: ResumeInit & { readonly store: Store },
@@ -38,8 +39,12 @@ export function earlier(
   const handles = storedConversations(store).filter((stored) => stored.origin === origin);
   return ({ signer, allow }, door) => {
     const init = { ...surroundings, ...(signer && { signer }), ...(allow && { expected: { policy: allow } }) };
-    for (const { handle } of handles) {
+    for (const { handle, over } of handles) {
       const conversation = openStoredConversation(store, handle, init);
+      if (over) {
+        door.over(conversation);
+        continue;
+      }
       door.accepted(conversation);
       const off = conversation.onState((state) => {
         if (state !== 'open') return;

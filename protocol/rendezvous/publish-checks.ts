@@ -50,7 +50,9 @@ export function checkPublish(options: Checked, namespaces: number, fingerprint: 
 function checkIdentity({ signer, allow }: Checked, fingerprint: Uint8Array | undefined): void {
   if (signer) checkSigner(signer);
   if (signer && fingerprint && !equalBytes(signer.identity.fingerprint, fingerprint)) {
-    throw new InvalidArgumentError('"signer" expected the key that the tag names, got another');
+    throw new InvalidArgumentError(
+      '"signer" expected the key that the tag names, got another: sign with that one, or publish a tag of this one',
+    );
   }
   checkPolicy(allow);
   if (allow && !namesSomebody(allow)) throw new InvalidArgumentError('"allow" expected keys or roots');

@@ -108,3 +108,29 @@ it('what was proved of the other end is still known after a restart, with the co
   await rig.settle(again.send(utf8('two')));
   expect(accepted[0]!.trust).toMatchObject({ level: 'key', fingerprint: mine.identity.fingerprint });
 });
+
+it('what was said last before a crash is handed over, though nobody is there any more to prove itself', async () => {
+  for (const allowed of [true, false]) {
+    const rig = new Rig();
+    const [store, client, mine] = [new MemoryStore(), rig.client(), newSigner()];
+    const keys = [mine.identity.fingerprint];
+    const publication = await rig.publish({ durable: true, allow: { keys } }, { store, namespaces: [client] });
+    const accepted = acceptedBy(publication);
+    const conversation = await rig.settle(rig.respond({ signer: mine }));
+    await rig.settle(conversation.send(utf8('the last word')));
+    await patiently(rig, conversation.end());
+    await patiently(rig, accepted[0]!.end());
+    await rig.clock.advance(60_000);
+    expect(accepted[0]!.state).toBe('closed');
+    await client.close();
+    await publication.close();
+    // Whoever is not on the list any more stays outside.
+    const allow = { keys: allowed ? keys : [newSigner().identity.fingerprint] };
+    const again = acceptedBy(await rig.publish({ durable: true, allow, handle: publication.handle }, { store }));
+    await rig.clock.advance(100);
+    expect(again).toHaveLength(allowed ? 1 : 0);
+    if (!allowed) continue;
+    const { value } = await rig.settle(again[0]![Symbol.asyncIterator]().next());
+    expect(fromUtf8(value)).toBe('the last word');
+  }
+});
