@@ -14,7 +14,9 @@ makeFirmware('dist/chip', 'microbit');
 const stories = spawnSync(built('chip'), { encoding: 'utf8' }).stdout.trim().split('\n');
 
 it('tells its stories', () => {
-  expect(stories).toEqual(expect.arrayContaining(['beacon', 'window', 'power', 'scan', 'hour', 'no-crystal', 'watchdog']));
+  expect(stories).toEqual(
+    expect.arrayContaining(['beacon', 'window', 'power', 'scan', 'hour', 'no-crystal', 'watchdog']),
+  );
 });
 
 it.each(stories)('on the model of its chip: %s', (story) => {
