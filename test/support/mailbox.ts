@@ -4,6 +4,7 @@
  */
 import { toHex } from '@rdv/protocol/core/bytes';
 import { QUEUE_TTL_SECONDS } from '@rdv/protocol/core/constants';
+import type { Clock, Timer } from '@rdv/protocol/core/ports';
 import { MemoryNamespace } from '@rdv/protocol/namespace/memory';
 import type { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
 import type { FrameListener, Namespace, Subscription } from '@rdv/protocol/namespace/port';
@@ -14,13 +15,59 @@ interface Box {
   waiting: { readonly frame: Uint8Array; readonly at: number }[];
 }
 
+/** The clock of one process: nothing happens by it any more when that is dead, in days of virtual time either. */
+class MortalClock implements Clock {
+  readonly #clock: Clock;
+  readonly #timers = new Set<Timer>();
+  #dead = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  monotonic(): number {
+    return this.#clock.monotonic();
+  }
+
+  schedule(delayMs: number, run: () => void): Timer {
+    if (this.#dead) return { cancel: () => {} };
+    const timer = this.#clock.schedule(delayMs, () => {
+      this.#timers.delete(timer);
+      run();
+    });
+    this.#timers.add(timer);
+    return {
+      cancel: () => {
+        timer.cancel();
+        this.#timers.delete(timer);
+      },
+    };
+  }
+
+  die(): void {
+    this.#dead = true;
+    for (const timer of this.#timers) timer.cancel();
+  }
+}
+
 export class Mailbox {
   readonly #hub: MemoryHub;
+  #clock: MortalClock;
   readonly #boxes = new Map<string, Box>();
   #here: MemoryNamespace | undefined;
 
   constructor(hub: MemoryHub) {
     this.#hub = hub;
+    this.#clock = new MortalClock(hub.clock);
+  }
+
+  /** Of the process that is there, or comes next. */
+  get clock(): Clock {
+    return this.#clock;
   }
 
   /** Queues subscribed, whether or not anybody is there. */
@@ -40,6 +87,8 @@ export class Mailbox {
     for (const box of this.#boxes.values()) box.listener = undefined;
     await this.#here?.close();
     this.#here = undefined;
+    this.#clock.die();
+    this.#clock = new MortalClock(this.#hub.clock);
   }
 
   #subscribe(namespace: MemoryNamespace, queue: Uint8Array, onFrame: FrameListener): Subscription {

@@ -11,6 +11,8 @@ const bench = new Bench();
 const files: Record<string, string> = {};
 beforeAll(async () => {
   broker = await openEmbeddedBroker();
+  // Of what runs in this process.
+  vi.stubEnv('RDV_STATE', bench.path('own'));
   files['tag'] = bench.file('tag', freshTag());
   files['long'] = bench.file('long', 'a'.repeat(9216));
   files['surrogate'] = bench.file('surrogate', Uint8Array.of(0x61, 0xed, 0xa0, 0x80, 0x62));

@@ -119,8 +119,10 @@ export class Bench {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'rdv-cli-'));
   readonly #started: Rdv[] = [];
 
+  /** Where no state directory is named it has one of its own: that of this machine's user may be in use. */
   start(args: readonly string[], options: ConstructorParameters<typeof Rdv>[1] = {}): Rdv {
-    const rdv = new Rdv(args, options);
+    const RDV_STATE = this.path(`own-${this.#started.length}`);
+    const rdv = new Rdv(args, { ...options, env: { RDV_STATE, ...options.env } });
     this.#started.push(rdv);
     return rdv;
   }

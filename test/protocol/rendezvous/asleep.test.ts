@@ -43,7 +43,8 @@ class Sleeper {
   /** @returns its conversations of this minute @param killed it never gets to say that it goes */
   async wake(during: (conversations: Conversation[]) => void = () => {}, killed = false): Promise<Conversation[]> {
     const options = { ...this.#options, ...(this.#handle !== undefined && { handle: this.#handle }) };
-    const publication = await this.#rig.publish(options, { store: this.#store, namespaces: [this.#box.open()] });
+    const { clock } = this.#box;
+    const publication = await this.#rig.publish(options, { clock, store: this.#store, namespaces: [this.#box.open()] });
     this.#handle = publication.handle;
     const conversations = acceptedBy(publication);
     await this.#rig.clock.advance(30_000);
@@ -109,7 +110,10 @@ describe('a publisher that sleeps', () => {
       store = new MemoryStore(store.snapshot());
     };
     const respond = () =>
-      rig.respond({ durable: durable(store), timeoutMs: 20_000, hello: utf8('knock') }, { namespaces: [box.open()] });
+      rig.respond(
+        { durable: durable(store), timeoutMs: 20_000, hello: utf8('knock') },
+        { clock: box.clock, namespaces: [box.open()] },
+      );
     await timesOut(rig, respond());
     await die();
     await rig.clock.advance(20 * HOUR_MS);
@@ -139,7 +143,7 @@ describe('a publisher that sleeps', () => {
     expect(heard).toEqual(['is anybody there?']);
     await rig.clock.advance(20 * HOUR_MS);
 
-    const again = openStoredConversation(store, 'mine', { ...rig.around, namespaces: [box.open()] });
+    const again = openStoredConversation(store, 'mine', { ...rig.around, clock: box.clock, namespaces: [box.open()] });
     const answers = heardBy(again);
     await rig.clock.advance(10_000);
     expect(answers).toEqual(['now and then']);
@@ -156,7 +160,11 @@ describe('a publisher that sleeps', () => {
         if (round < 3) first!.send(utf8(`p${round}`)).catch(() => {});
       }, killed);
       await rig.clock.advance(5 * HOUR_MS);
-      const resumed = openStoredConversation(store, 'mine', { ...rig.around, namespaces: [box.open()] });
+      const resumed = openStoredConversation(store, 'mine', {
+        ...rig.around,
+        clock: box.clock,
+        namespaces: [box.open()],
+      });
       collect(resumed, toResponder);
       if (round < 3) resumed.send(utf8(`r${round}`)).catch(() => {});
       await rig.clock.advance(10_000);
@@ -175,10 +183,10 @@ describe('a publisher that sleeps', () => {
     await sleeper.wake();
     const [store, box] = [new MemoryStore(), new Mailbox(rig.hub)];
     const options = { durable: durable(store), timeoutMs: 20_000 };
-    await timesOut(rig, rig.respond(options, { namespaces: [box.open()] }));
+    await timesOut(rig, rig.respond(options, { clock: box.clock, namespaces: [box.open()] }));
     await box.kill();
     await rig.clock.advance(DAY_MS);
-    await timesOut(rig, rig.respond(options, { namespaces: [box.open()] }));
+    await timesOut(rig, rig.respond(options, { clock: box.clock, namespaces: [box.open()] }));
     expect(store.list('response/')).toHaveLength(1);
     expect(await sleeper.wake()).toHaveLength(1);
   });
@@ -189,10 +197,10 @@ describe('a publisher that sleeps', () => {
     await sleeper.wake();
     const [store, box] = [new MemoryStore(), new Mailbox(rig.hub)];
     const options = { durable: durable(store), timeoutMs: 20_000 };
-    await timesOut(rig, rig.respond(options, { namespaces: [box.open()] }));
+    await timesOut(rig, rig.respond(options, { clock: box.clock, namespaces: [box.open()] }));
     const first = store.list('response/').map(([key]) => key);
     await rig.clock.advance(3 * DAY_MS);
-    await timesOut(rig, rig.respond(options, { namespaces: [box.open()] }));
+    await timesOut(rig, rig.respond(options, { clock: box.clock, namespaces: [box.open()] }));
     const second = store.list('response/').map(([key]) => key);
     expect(second).toHaveLength(1);
     expect(second).not.toEqual(first);

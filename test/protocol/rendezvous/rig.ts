@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Conversation } from '@rdv/protocol/conversation/api';
 import { silentLogger } from '@rdv/protocol/core/logger-silent';
 import { MemoryStore } from '@rdv/protocol/core/memory-store';
-import type { Store } from '@rdv/protocol/core/ports';
+import type { Clock, Store } from '@rdv/protocol/core/ports';
 import { VirtualClock } from '@rdv/protocol/core/virtual-clock';
 import { MemoryNamespace, type MemoryNamespaceOptions } from '@rdv/protocol/namespace/memory';
 import { MemoryHub } from '@rdv/protocol/namespace/memory-hub';
@@ -39,18 +39,18 @@ export class Rig {
 
   publish(
     options: PublishOptions = {},
-    more: { store?: Store; namespaces?: readonly Namespace[]; tag?: TagSecret } = {},
+    more: { store?: Store; namespaces?: readonly Namespace[]; tag?: TagSecret; clock?: Clock } = {},
   ): Promise<Publication> {
-    const { store = new MemoryStore(), namespaces = [this.client()], tag = this.tag } = more;
-    return publish(tag, options, { ...this.around, store, namespaces });
+    const { store = new MemoryStore(), namespaces = [this.client()], tag = this.tag, clock = this.clock } = more;
+    return publish(tag, options, { ...this.around, clock, store, namespaces });
   }
 
   respond(
     options: RespondOptions = {},
-    more: { namespaces?: readonly Namespace[]; tag?: TagSecret } = {},
+    more: { namespaces?: readonly Namespace[]; tag?: TagSecret; clock?: Clock } = {},
   ): Promise<Conversation> {
-    const { namespaces = [this.client()], tag = this.tag } = more;
-    return respond(tag, options, { ...this.around, namespaces });
+    const { namespaces = [this.client()], tag = this.tag, clock = this.clock } = more;
+    return respond(tag, options, { ...this.around, clock, namespaces });
   }
 
   /** The outcome of `promise`, while time passes. */

