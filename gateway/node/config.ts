@@ -262,13 +262,17 @@ const schema = v.strictObject({
 });
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const MOST_SECONDS = 3660 * 86_400;
 
 /** Seconds of `90`, `90s`, `15m`, `12h` or `7d`. @throws RdvError `invalid-argument` */
 export function parseDuration(value: string): number {
   const match = /^(\d+)(s|m|h|d)?$/.exec(value);
-  const seconds = match ? Number(match[1]) * UNIT_SECONDS[match[2] ?? 's']! : 0;
-  if (seconds < 1 || seconds > 10 * 366 * 86_400) {
+  if (!match) {
     throw new RdvError('invalid-argument', `"${value}" is no duration: write seconds, or like 90s, 15m, 12h, 7d`);
+  }
+  const seconds = Number(match[1]) * UNIT_SECONDS[match[2] ?? 's']!;
+  if (seconds < 1 || seconds > MOST_SECONDS) {
+    throw new RdvError('invalid-argument', `"${value}" is not between 1s and 3660d`);
   }
   return seconds;
 }

@@ -49,6 +49,10 @@ describe('identities by the command', { timeout: 120_000 }, () => {
     expect(met.code).toBe(0);
     expect(opened(met)).toMatchObject({ trust: 'key', identity });
     expect(met.events).toContainEqual({ event: 'verified', trust: 'key', identity });
+    const shown = await bench.run(['tag', 'inspect', link, '--json']);
+    expect(shown.values).toEqual([
+      expect.objectContaining({ kind: 'identity', fingerprint: fingerprint(keys), uri: `door@${ni(keys)}` }),
+    ]);
   });
 
   it('a tag that is a key, published by somebody else: refused, unless less is asked for', async () => {

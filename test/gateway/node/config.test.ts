@@ -98,6 +98,9 @@ describe('configuration', () => {
   });
   it('reads durations', () => {
     expect(['90', '90s', '15m', '12h', '7d'].map(parseDuration)).toEqual([90, 90, 900, 43_200, 604_800]);
-    for (const bad of ['', '0', '-1s', '1w', '99999d', '1.5h']) expect(() => parseDuration(bad)).toThrow('no duration');
+    for (const bad of ['', '-1s', '1w', '1.5h']) expect(() => parseDuration(bad)).toThrow('no duration');
+    for (const bad of ['0', '99999d', '9'.repeat(400)])
+      expect(() => parseDuration(bad)).toThrow('between 1s and 3660d');
+    expect(parseDuration('3660d')).toBe(316_224_000);
   });
 });
