@@ -49,7 +49,8 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
         expect(await exclusive(machine, 'hci0')).toBe(channel === 'user');
       },
     ],
-    near,
+    // Each end of a link on the raw channel may still make the kernel panic (see `asUser`): as few as can be.
+    ...(channel === 'raw' ? [] : [near]),
     [
       'a gateway on hci1 carries it to a broker, and somebody far has a conversation with it',
       async (machine) => {

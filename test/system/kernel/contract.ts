@@ -13,15 +13,11 @@ const CLAUSES = [
   ),
 ].map(([, name, losing]) => name ?? losing!);
 
-const ABSENT = 'gives up on who is not there';
-
-/** On the one channel or the other: where the kernel has an adapter up, its user channel cannot be had. */
-export function contractSteps(channel: 'user' | 'raw'): Step[] {
+export function contractSteps(): Step[] {
   let printed = '';
   const run: Step = [
     'is asked',
     async (machine) => {
-      if (channel === 'raw') await machine.run('for i in 0 1 2; do hciconfig hci$i up; done');
       const vitest = [
         ...['node_modules/vitest/vitest.mjs', 'run', '--configLoader', 'native'],
         ...['--config', 'test/system/kernel/guest/vitest.config.mjs', '-t', 'real adapters'],
@@ -37,20 +33,12 @@ export function contractSteps(channel: 'user' | 'raw'): Step[] {
     run,
     ...CLAUSES.map(
       (name): Step => [
-        channel === 'raw' && name.startsWith(ABSENT)
-          ? `${ABSENT}: no, the kernel holds its host, which is replaced`
-          : name,
+        name,
         async () => {
           const verdicts = printed
             .split('\n')
             .filter((line) => /^ *[✓↓×] /.test(line) && line.includes('real adapters'));
           const line = verdicts.find((text) => text.includes(`> ${name}`));
-          if (channel === 'raw' && name.startsWith(ABSENT)) {
-            // Its connect() waits in the kernel; the clause after this one meets the host that took its place.
-            expect(line ?? printed).toMatch(/^ *× /);
-            expect(printed).toMatch(/expected RdvError: the radio host ended/);
-            return;
-          }
           // Nothing in the machine can move its adapters apart; nothing else may be left out.
           expect(line ?? printed).toMatch(name.includes('lose each other') ? /^ *↓ / : /^ *✓ /);
         },

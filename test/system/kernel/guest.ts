@@ -10,11 +10,11 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''"
 /**
  * `command` as that user. Before others: on the raw channel Linux 6.1 frees a channel twice (hci_chan_del) when its own stack
  * learns of the end of a link before the addon has closed the link's L2CAP socket. Both are woken by the same event: who has the
- * better priority is first, and with `preempt=full` at once (machine.ts, which puts the kernel's workers behind everybody).
+ * better priority is first, and with `preempt=full` (machine.ts) at once. That makes it rare, not impossible.
  */
 export function asUser(command: string): string {
   return [
-    'exec nice -n -20 setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs',
+    'exec nice -n -10 setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs',
     `--inh-caps=${CAPABILITIES} --ambient-caps=${CAPABILITIES} --bounding-set=${CAPABILITIES}`,
     `env -i HOME=/run/guest PATH=/usr/bin:/bin NO_COLOR=1 ${command}`,
   ].join(' ');

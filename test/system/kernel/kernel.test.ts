@@ -23,4 +23,4 @@ afterAll(async () => {
 story('BlueZ', 4, () => bluezSteps(broker));
 story('the raw channel', 3, () => channelSteps('raw', bench, broker));
 story('the user channel', 3, () => channelSteps('user', bench, broker));
-story('the radio contract on the user channel', 3, () => contractSteps('user'));
+story('the radio contract', 3, contractSteps);

@@ -165,9 +165,6 @@ export class Machine {
       '$B mkdir -p /etc/bluetooth && $B printf "[Policy]\\nAutoEnable=false\\n" >/etc/bluetooth/main.conf',
       '[ -s /etc/machine-id ] || echo 00000000000000000000000000000001 >/etc/machine-id',
       `setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
-      // The kernel's workers behind everybody: see `asUser`. New ones come now and then.
-      '(while :; do for f in /proc/[0-9]*/comm; do read -r name <"$f" || continue; case $name in kworker/*H*)',
-      '$B renice -n 19 -p $(echo "$f" | $B cut -d/ -f3);; esac; done; $B sleep 2; done) >/dev/null 2>&1 </dev/null &',
       `until [ -e /sys/class/bluetooth/hci${this.adapters.length - 1} ]; do $B usleep 50000; done`,
       '',
     ].join('\n');
