@@ -16,7 +16,8 @@ import type { RemotePeripheral } from './remote-peripheral.js';
 import { HostSession } from './session.js';
 
 /** A host has this long to open its adapter. */
-const OPEN_DEADLINE_MS = 15_000;
+/** Most of it is for a slow machine that starts a process and loads the stacks; the controller has deadlines of its own. */
+const OPEN_DEADLINE_MS = 30_000;
 /** Beats missed in a row that make it wedged. Ticks are counted, not time, so that a sleepy node blames nobody. */
 const BEATS_MISSED_MAX = 6;
 /** Nothing heard for so long while scanning: the controller is asked. */

@@ -29,8 +29,17 @@ export function behind(name: string, pattern: RegExp): string {
   return found;
 }
 
+/** Asked once per process: apt takes a second or more for each answer. */
+const folders = new Map<string, string>();
+
 /** @returns the folder that holds the unpacked package, fetched if it is not there in this version */
 export function unpacked(name: string): string {
+  const known = folders.get(name) ?? fetched(name);
+  folders.set(name, known);
+  return known;
+}
+
+function fetched(name: string): string {
   const version = candidate(name);
   const folder = join(cacheFolder('packages'), `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`);
   if (existsSync(folder)) return folder;

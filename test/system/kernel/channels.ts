@@ -44,7 +44,7 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
         if (channel === 'raw') await machine.run('hciconfig hci0 up; hciconfig hci1 up; hciconfig hci2 up');
         const publication = { tag, namespaces: ['ble:'], bridge: 'any', handler: { exec: 'tr a-z A-Z' } };
         const roles = { beacon: { adapter: 'hci0', 'interval-ms': 100 } };
-        beacon = await node(machine, 'beacon', { roles, publications: [publication] });
+        beacon = await node(machine, 'beacon', { roles, publications: [publication] }, channel === 'raw');
         expect(await capabilitySets(machine)).toEqual([CAPABILITY_SET, CAPABILITY_SET]);
         expect(await exclusive(machine, 'hci0')).toBe(channel === 'user');
       },
@@ -56,7 +56,7 @@ export function channelSteps(channel: 'user' | 'raw', bench: Bench, broker: Embe
       async (machine) => {
         // By its address, which is asked of one adapter after another.
         const adapter = channel === 'user' ? machine.adapters[1] : 'hci1';
-        await node(machine, 'gateway', { roles: { gateway: { adapter, namespace: far } } });
+        await node(machine, 'gateway', { roles: { gateway: { adapter, namespace: far } } }, channel === 'raw');
         expect(await exclusive(machine, 'hci1')).toBe(channel === 'user');
         expect(await exclusive(machine, 'hci2')).toBe(false);
         expect(await answer(machine, 'hello')).toBe('HELLO');

@@ -164,7 +164,8 @@ export class Machine {
       // Which adapters are switched on is the tests' affair.
       '$B mkdir -p /etc/bluetooth && $B printf "[Policy]\\nAutoEnable=false\\n" >/etc/bluetooth/main.conf',
       '[ -s /etc/machine-id ] || echo 00000000000000000000000000000001 >/etc/machine-id',
-      `setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
+      // A controller that is one has a processor of its own.
+      `$B nice -n -15 setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
       `until [ -e /sys/class/bluetooth/hci${this.adapters.length - 1} ]; do $B usleep 50000; done`,
       '',
     ].join('\n');
