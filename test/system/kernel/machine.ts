@@ -165,7 +165,7 @@ export class Machine {
       '$B mkdir -p /etc/bluetooth && $B printf "[Policy]\\nAutoEnable=false\\n" >/etc/bluetooth/main.conf',
       '[ -s /etc/machine-id ] || echo 00000000000000000000000000000001 >/etc/machine-id',
       // A controller that is one has a processor of its own.
-      `$B nice -n -15 setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
+      `nice -n -15 setsid /run/out/relay ${ports.join(' ')} >/dev/console 2>&1 </dev/null &`,
       `until [ -e /sys/class/bluetooth/hci${this.adapters.length - 1} ]; do $B usleep 50000; done`,
       '',
     ].join('\n');
