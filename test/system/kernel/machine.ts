@@ -136,10 +136,11 @@ export class Machine {
       this.#gone(why ? new KernelPanic(`${why}\n${this.#console}`) : new Error(`it ended (${code}): ${this.#console}`));
     });
     this.#agent = await this.#within(connected, BOOT_MS, 'QEMU did not start');
-    // It breaks when the machine is killed with a word on its lips; that it has ended, its process tells.
-    this.#agent.on('error', () => {});
     const ready = new Promise<void>((resolve) => this.#waiting.set('ready', () => resolve()));
-    createInterface({ input: this.#agent }).on('line', (line) => {
+    const said = createInterface({ input: this.#agent });
+    // The port may break when the machine is killed, and both tell; that it has ended, its process tells.
+    for (const each of [this.#agent, said]) each.on('error', () => {});
+    said.on('line', (line) => {
       const [id = '', status] = line.split(' ');
       this.#waiting.get(id)?.(Number(status));
       this.#waiting.delete(id);
