@@ -19,6 +19,7 @@ export interface ServerConfig {
 /** What can be said of the service's limits, per process; defaults as in SPEC §14.6. */
 export const SERVER_LIMITS = {
   requests: 'requests a second of one address',
+  frames: 'frames sent a second by one address, many in a request',
   bytes: 'bytes sent a second by one address',
   puts: 'records put a second by one address',
   'puts-per-id': 'records a second under one id by one address',

@@ -111,7 +111,8 @@ function serviceLimits(limits: ServerLimitsConfig): Partial<ServiceLimits> {
     return { perSecond: given, burst: Math.max(least, Math.ceil((given * burst) / perSecond)) };
   };
   return {
-    requests: rate('requests', known.requests, FRAMES_AT_ONCE),
+    requests: rate('requests', known.requests),
+    frames: rate('frames', known.frames, FRAMES_AT_ONCE),
     bytes: rate('bytes', known.bytes, FRAMES_MAX_BYTES),
     puts: rate('puts', known.puts),
     putsPerId: rate('puts-per-id', known.putsPerId),

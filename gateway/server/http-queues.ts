@@ -48,8 +48,7 @@ export function queueRoutes({ store, book, clock }: QueueRoutesOptions): readonl
       async handle(request) {
         const frames = framesIn(request.body ?? new Uint8Array(0));
         const expires = expiryOf(request);
-        // As if each had come by itself; the request has been counted.
-        book.request(request.caller, 0, frames.length - 1);
+        book.frames(request.caller, frames.length);
         const refused: { index: number; code: string; retryAfterMs: number }[] = [];
         const kept = frames.map(async ({ queue, frame }, index) => {
           const retryAfterMs = book.frame(request.caller, queue);

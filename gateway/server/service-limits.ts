@@ -10,6 +10,8 @@ import { ProblemError } from './problem.js';
 export interface ServiceLimits {
   /** Requests, and link frames, of one address; IPv6: of one /64. */
   readonly requests: Rate;
+  /** Frames that one address sends many at a time: each costs a row, whatever its length. */
+  readonly frames: Rate;
   /** Bytes sent by one address. */
   readonly bytes: Rate;
   /** Records put by one address: each costs a signature check. */
@@ -37,6 +39,7 @@ export interface ServiceLimits {
 
 export const DEFAULT_SERVICE_LIMITS: ServiceLimits = {
   requests: { perSecond: 2000, burst: 8000 },
+  frames: { perSecond: 20_000, burst: 80_000 },
   bytes: { perSecond: 4 * 1024 ** 2, burst: 16 * 1024 ** 2 },
   puts: { perSecond: 200, burst: 20_000 },
   putsPerId: { perSecond: 1, burst: 50 },
@@ -44,8 +47,8 @@ export const DEFAULT_SERVICE_LIMITS: ServiceLimits = {
   streamsPerAddress: 4096,
   streams: 16_384,
   queuesPerStream: 4096,
-  itemsPerAddress: 100_000,
-  items: 1_000_000,
+  itemsPerAddress: 262_144,
+  items: 1_048_576,
   untakenPerAddress: 32 * 1024 ** 2,
   untaken: 256 * 1024 ** 2,
   ttlSeconds: QUEUE_TTL_SECONDS,
@@ -131,6 +134,7 @@ export class LimitBook {
   readonly limits: ServiceLimits;
   readonly #salt: Uint8Array;
   readonly #requests: Buckets;
+  readonly #frames: Buckets;
   readonly #bytes: Buckets;
   readonly #puts: Buckets;
   readonly #ids: readonly [Buckets, Buckets];
@@ -143,6 +147,7 @@ export class LimitBook {
     this.limits = { ...DEFAULT_SERVICE_LIMITS, ...limits };
     this.#salt = salt;
     this.#requests = new Buckets(clock, this.limits.requests);
+    this.#frames = new Buckets(clock, this.limits.frames);
     this.#bytes = new Buckets(clock, this.limits.bytes);
     this.#puts = new Buckets(clock, this.limits.puts);
     const shared = (rate: Rate): readonly [Buckets, Buckets] => [
@@ -161,10 +166,15 @@ export class LimitBook {
     return { key, address: hash(key), client: hash(`${key} ${token}`) };
   }
 
-  /** One request of so many bytes, or what counts as so many. @throws ProblemError `rate-limited` */
+  /** One request, or none, of so many bytes. @throws ProblemError `rate-limited` */
   request({ key }: Caller, bytes: number, count = 1): void {
     if (count > 0) spend(this.#requests.take(key, count), 'too many requests from this address');
     if (bytes > 0) spend(this.#bytes.take(key, bytes), 'too many bytes from this address');
+  }
+
+  /** Frames in one request. @throws ProblemError `rate-limited` */
+  frames({ key }: Caller, count: number): void {
+    spend(this.#frames.take(key, count), 'too many frames from this address');
   }
 
   put({ key }: Caller, id: Uint8Array): void {

@@ -78,7 +78,7 @@ describe('what is spent', () => {
   });
 
   it('by many frames in one request counts as many, and what is refused is not kept', async () => {
-    await using service = await openService({ limits: { requests: { burst: 12, perSecond: RARE } } });
+    await using service = await openService({ limits: { frames: { burst: 12, perSecond: RARE } } });
     const send = async (count: number): Promise<number> => {
       const body = encodeCbor(Array.from({ length: count }, () => [bytes(16), bytes(1)])) as BodyInit;
       const headers = { 'content-type': 'application/cbor' };
