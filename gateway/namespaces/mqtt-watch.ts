@@ -3,7 +3,7 @@
  * no word for "that was all". A round trip is sent along with the subscription: brokers that read retained messages
  * at once have sent all of them when it comes back. Some (aedes, clusters) read them in the background; there, a
  * short silence after it is the answer, and another round trip in which nothing came: on a busy machine time passes
- * while what was sent lies in a socket.
+ * while what was sent lies in a socket. Behind a record that round trip gets 10 ms.
  *
  * After a reconnect the same is asked again. Whatever was there before and is not any more (a broker that keeps
  * nothing over a restart) is reported, so that its publisher restores it.
@@ -16,6 +16,10 @@ import type { Clock, Timer } from '@rdv/protocol/core/ports';
 const NOTHING_HEARD_MS = 100;
 /** Silence after the last record, where records may come after the round trip. */
 const SETTLING_MS = 3;
+/** For the round trip after it, where there is something to go by. */
+const PATIENCE_MS = 10;
+/** A timer that is so late says that this process stood still, and what was sent may lie unread. */
+const LATE_MS = 5;
 /** Owners remembered: what a flood adds beyond that is not missed. */
 const REMEMBERED = 64;
 
@@ -31,6 +35,7 @@ export class MqttAnswer {
   #again: () => Promise<void> = async () => {};
   #settled = false;
   #timer: Timer | undefined;
+  #patience: Timer | undefined;
 
   /** @param onMissing the record of `owner`, there before a reconnect, is gone */
   constructor(clock: Clock, onMissing: (owner: Uint8Array) => void) {
@@ -91,22 +96,34 @@ export class MqttAnswer {
   #cancelTimer(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#patience?.cancel();
+    this.#patience = undefined;
   }
 
   #settleAfter(ms: number): void {
-    this.#timer?.cancel();
+    this.#cancelTimer();
     const timer = this.#clock.schedule(ms, () => {
       const settle = (): void => {
         // Something came meanwhile, or it was asked again, or given up.
         if (this.#timer === timer) this.#settle();
       };
       this.#again().then(settle, () => {});
+      if (this.#heard.size > 0) this.#settleIfPrompt(settle);
     });
     this.#timer = timer;
   }
 
+  /** With something to go by, a far broker is not waited for, unless this process is so slow that it has not read yet. */
+  #settleIfPrompt(settle: () => void): void {
+    const due = this.#clock.monotonic() + PATIENCE_MS;
+    this.#patience = this.#clock.schedule(PATIENCE_MS, () => {
+      if (this.#clock.monotonic() > due + LATE_MS) this.#settleIfPrompt(settle);
+      else settle();
+    });
+  }
+
   #settle(): void {
-    this.#timer = undefined;
+    this.#cancelTimer();
     this.#settled = true;
     this.#resolve();
     const missing = [...this.#before].filter(([name]) => !this.#heard.has(name));

@@ -63,6 +63,8 @@ export class Advertiser {
   #onAir: OnAir | undefined;
   /** The controller's random address, if one was set. */
   #address: Uint8Array | undefined;
+  /** Whether it may advertise though the state says off: a command was not answered in time, and may be carried out yet. */
+  #unsure = false;
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: Timer | undefined;
   #addressChanges = 0;
@@ -104,6 +106,7 @@ export class Advertiser {
     const hidden = yield* this.#hide();
     if (hidden !== Status.ok) return hidden;
     const { status } = yield* send(command(Opcode.leSetRandomAddress, reversed(address)));
+    if (status === Status.unspecified) this.#address = undefined;
     if (status !== Status.ok) return status;
     this.#address = address;
     this.#addressChanges++;
@@ -141,10 +144,11 @@ export class Advertiser {
   }
 
   *#hide(): Job<number> {
-    if (this.#state === 'off') return Status.ok;
+    if (this.#state === 'off' && !this.#unsure) return Status.ok;
     const { status } = yield* send(command(Opcode.leSetAdvertisingEnable, [0]));
+    if (status !== Status.unspecified) this.#unsure = false;
     // A central may have connected meanwhile; then it is off already and a refusal says just that.
-    if (this.#current() === 'off') return Status.ok;
+    if (this.#current() === 'off') return this.#unsure ? status : Status.ok;
     if (status === Status.ok) this.#move('hide');
     return status;
   }
@@ -161,7 +165,8 @@ export class Advertiser {
     const type = this.#type(wanted);
     if (type === undefined) return Status.ok;
     const status = yield* this.#enable(type, wanted);
-    return status !== Status.ok && type === ADV_IND ? yield* this.#enable(ADV_NONCONN_IND, wanted) : status;
+    if (status === Status.ok || status === Status.unspecified || this.#unsure || type !== ADV_IND) return status;
+    return yield* this.#enable(ADV_NONCONN_IND, wanted);
   }
 
   *#enable(type: number, wanted: Advertisement): Job<number> {
@@ -170,8 +175,11 @@ export class Advertiser {
     const ownType = wanted.address === undefined ? 0 : 1;
     const parameters = [...interval, ...interval, type, ownType, 0, 0, 0, 0, 0, 0, 0, ALL_CHANNELS, 0];
     const set = yield* send(command(Opcode.leSetAdvertisingParameters, parameters));
+    // Refused so while it advertises.
+    if (set.status === Status.commandDisallowed) this.#unsure = true;
     if (set.status !== Status.ok) return set.status;
     const { status } = yield* send(command(Opcode.leSetAdvertisingEnable, [1]));
+    if (status === Status.unspecified) this.#unsure = true;
     if (status !== Status.ok) return status;
     this.#move(type === ADV_IND ? 'show' : 'show-visible');
     this.#onAir = { type, advertisement: wanted };

@@ -86,6 +86,8 @@ export class CentralActivity {
     if (!on && this.#scan === undefined) return commandComplete(Opcode.leSetScanEnable, Status.ok);
     const answer = yield* send(packet);
     if (answer.status === Status.ok) this.#scan = on ? packet : undefined;
+    // The host takes it for off; what is late is not to begin behind its back.
+    else if (on && answer.status === Status.unspecified) yield* send(command(Opcode.leSetScanEnable, [0, 0]));
     return answer.packet;
   }
 
@@ -99,7 +101,8 @@ export class CentralActivity {
     if (answer.status === Status.ok) {
       this.#create = packet;
       this.#move('create');
-    }
+      // The host takes it for failed; an attempt that nobody ends would keep every later one away.
+    } else if (answer.status === Status.unspecified) yield* send(command(Opcode.leCreateConnectionCancel));
     return answer.packet;
   }
 

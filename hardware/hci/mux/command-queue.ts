@@ -47,6 +47,10 @@ export const commandQueueMachine: Machine<QueueState, QueueEvent, QueueEffect> =
   },
 };
 
+/** A timer that is so late says that this process stood still: the answer may lie unread, and has so much longer. */
+const STALL_MS = 50;
+const AFTER_STALL_MS = 250;
+
 /** A controller that leaves this many commands in a row unanswered is gone. */
 const SILENT_AFTER = 3;
 
@@ -71,6 +75,8 @@ export class CommandQueue {
   #current: Pending | undefined;
   #opcode = 0;
   #timer: Timer | undefined;
+  /** Monotonic milliseconds. */
+  #dueAt = 0;
   #silence = 0;
   #commands = 0;
   #unanswered = 0;
@@ -162,9 +168,19 @@ export class CommandQueue {
   }
 
   #overdue(): void {
+    if (this.#options.clock.monotonic() > this.#dueAt + STALL_MS) {
+      this.#arm(AFTER_STALL_MS);
+      return;
+    }
     this.#move('overdue');
     if (this.#silence >= SILENT_AFTER) this.#options.onSilent();
     else this.#resume({ status: Status.unspecified, packet: commandStatus(this.#opcode, Status.unspecified) });
+  }
+
+  #arm(deadlineMs: number): void {
+    const { clock } = this.#options;
+    this.#dueAt = clock.monotonic() + deadlineMs;
+    this.#timer = clock.schedule(deadlineMs, () => this.#overdue());
   }
 
   #move(event: QueueEvent, deadlineMs = 0, packet: Uint8Array = new Uint8Array()): void {
@@ -176,7 +192,7 @@ export class CommandQueue {
   #carryOut(effect: QueueEffect, deadlineMs: number, packet: Uint8Array): void {
     switch (effect) {
       case 'arm':
-        this.#timer = this.#options.clock.schedule(deadlineMs, () => this.#overdue());
+        this.#arm(deadlineMs);
         return;
       case 'disarm':
         this.#timer?.cancel();

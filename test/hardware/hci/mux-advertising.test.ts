@@ -174,6 +174,54 @@ describe('advertising under private addresses', () => {
     expect(tally.packets).toBe(packets);
   });
 
+  it.each([
+    ['on', Opcode.leSetAdvertisingEnable, 1],
+    ['off', Opcode.leSetAdvertisingEnable, 2],
+    ['parameters', Opcode.leSetAdvertisingParameters, 1],
+    ['address', Opcode.leSetRandomAddress, 2],
+  ])('shows the newest again after a controller was too slow with the command for: %s', async (_name, opcode, nth) => {
+    rig = new Rig();
+    const controller = rig.controller();
+    const mux = await rig.mux(controller);
+    const addresses = Array.from({ length: 3 }, () => resolvableAddress(systemRandom));
+    const write = controller.write.bind(controller);
+    let left = nth;
+    controller.write = (packet) => {
+      // It answers a second after it was given up, all that it was asked meanwhile, too.
+      if (packet[1]! + 256 * packet[2]! === opcode && --left === 0) {
+        controller.stall();
+        rig.clock.schedule(3000, () => controller.resume());
+      }
+      write(packet);
+    };
+    const outcomes = [];
+    for (const address of addresses) {
+      const put = mux.advertise(advert(address));
+      outcomes.push(
+        await rig.until(
+          put.then(
+            () => 'ok',
+            ({ message }: Error) => message,
+          ),
+          20_000,
+        ),
+      );
+    }
+    expect(left).toBeLessThanOrEqual(0);
+    expect(outcomes).toContain('the controller refused the advertisement (status 0x1f)');
+    const last = toHex(addresses[2]!);
+    const tally = watch();
+    await rig.see(() => tally.seen.has(last), 10_000);
+    const after = watch();
+    await rig.clock.advance(5000);
+    expect([...after.seen]).toEqual([last]);
+    expect(after.mixed).toBe(0);
+    await rig.until(mux.stopAdvertising());
+    const { packets } = after;
+    await rig.clock.advance(1000);
+    expect(after.packets).toBe(packets);
+  });
+
   it('names the argument that does not fit', async () => {
     rig = new Rig();
     const mux = await rig.mux(rig.controller());

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@rdv/hardware/host/system';
 import { withDeadline } from '@rdv/protocol/core/deadline';
+import { vi } from 'vitest';
 
 /** A hang is said before the test's own end, so that what was opened is closed. */
 const REPORT_MS = 90_000;
@@ -53,6 +54,8 @@ export class Page {
     if (process.getuid?.() === 0) args.push('--no-sandbox');
     const child = spawn('chromium', [...args, `--user-data-dir=${page.#profile}`, `${page.origin}/`], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own: its helpers outlive it by a moment, and write into its profile.
+      detached: true,
     });
     child.stderr.on('data', (part: Buffer) => {
       page.#stderr = (page.#stderr + part.toString('utf8')).slice(-2000);
@@ -90,9 +93,14 @@ export class Page {
       child.kill('SIGTERM');
       await gone;
     }
+    try {
+      if (child?.pid) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // Nobody is left.
+    }
     this.#server.closeAllConnections();
     this.#server.close();
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    await vi.waitFor(() => rmSync(this.#profile, { recursive: true, force: true }), { timeout: 30_000, interval: 100 });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
