@@ -80,7 +80,7 @@ it('says what is wrong', async () => {
   expect(await failing('--tls-cert', '/no/such', '--tls-key', '/no/such')).toContain('cannot read /no/such');
   expect(await failing('--trusted-proxy', 'nginx')).toContain('trusted proxy');
   expect(await failing('--base', 'meet/')).toContain('"base"');
-  expect(await failing('--limit', 'speed=1')).toContain('names: requests, bytes,');
+  expect(await failing('--limit', 'speed=1')).toContain('names: requests, frames, bytes,');
   expect(await failing('--limit', 'requests=none')).toContain('NAME=NUMBER');
   writeFileSync(join(state.path, 'text'), 'this is no database, and long enough to be read as one'.repeat(100));
   expect(await failing('--database', join(state.path, 'text'))).toContain('damaged');
