@@ -49,14 +49,17 @@ export class Page {
   static async open(script: string, body: string): Promise<Page> {
     const page = new Page(script, body);
     await new Promise<void>((resolve) => page.#server.listen(0, '127.0.0.1', resolve));
-    const args = ['--headless', '--disable-gpu', '--disable-quic', '--remote-debugging-port=0'];
-    // As root it runs only so; it sees nothing but this test's own page.
-    if (process.getuid?.() === 0) args.push('--no-sandbox');
-    const child = spawn('chromium', [...args, `--user-data-dir=${page.#profile}`, `${page.origin}/`], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      // A group of its own: its helpers outlive it by a moment, and write into its profile.
-      detached: true,
-    });
+    // As root, and in many containers, it runs without its sandbox only; it sees nothing but this test's own page.
+    const args = ['--headless', '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic'];
+    const child = spawn(
+      'chromium',
+      [...args, '--remote-debugging-port=0', `--user-data-dir=${page.#profile}`, `${page.origin}/`],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        // A group of its own: its helpers outlive it by a moment, and write into its profile.
+        detached: true,
+      },
+    );
     child.stderr.on('data', (part: Buffer) => {
       page.#stderr = (page.#stderr + part.toString('utf8')).slice(-2000);
     });
