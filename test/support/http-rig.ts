@@ -1,4 +1,4 @@
-/** A namespace service on a database of its own, and three clients of it behind a proxy each. */
+/** A namespace service on a database of its own, and clients of it. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +7,7 @@ import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import { openWsNamespace, type WsNamespace } from '@rdv/gateway/namespaces/ws';
 import { type HttpService, type HttpServiceOptions, openHttpService } from '@rdv/gateway/server/http-service';
 import { openSqliteService } from '@rdv/gateway/server/store/sqlite-service';
-import type { Namespace } from '@rdv/protocol/namespace/port';
-import type { NamespaceRig } from '../contract/namespace.js';
-import { roundTrip, surroundings, until } from './mqtt-rig.js';
-import { TcpProxy } from './tcp-proxy.js';
+import { surroundings } from './mqtt-rig.js';
 
 export type ServiceOptions = Partial<Omit<HttpServiceOptions, 'database'>>;
 
@@ -39,30 +36,4 @@ export async function openUpWs(port: number, host = '127.0.0.1'): Promise<WsName
   const namespace = openWsNamespace({ ...surroundings, target: { protocol: 'ws', host, port } });
   await namespace.firstAttempt;
   return namespace;
-}
-
-/** @param ports of the processes that serve the three clients */
-export async function serviceRig(
-  ports: readonly [number, number, number],
-  open: (port: number) => Promise<Namespace>,
-  closeService: () => Promise<void>,
-): Promise<NamespaceRig> {
-  const proxies = await Promise.all(ports.map((port) => TcpProxy.open(port)));
-  const clients = await Promise.all(proxies.map(({ port }) => open(port)));
-  const proxyOf = (client: Namespace): TcpProxy => proxies[clients.indexOf(client)]!;
-  return {
-    clients: clients as [Namespace, Namespace, Namespace],
-    until,
-    settle: async () => {
-      for (const client of clients) await roundTrip(client);
-    },
-    nowSeconds: () => Math.floor(Date.now() / 1000),
-    setDown: (client) => proxyOf(client).break(),
-    setUp: (client) => proxyOf(client).mend(),
-    close: async () => {
-      await Promise.all(clients.map((client) => client.close()));
-      await Promise.all(proxies.map((proxy) => proxy.close()));
-      await closeService();
-    },
-  };
 }

@@ -1,4 +1,4 @@
-/** Three clients of one broker behind a proxy each, for the namespace contract, on any broker. */
+/** Three clients of a broker, or of whatever serves a namespace, behind a proxy each: for the namespace contract. */
 import { type MqttNamespace, openMqttNamespace } from '@rdv/gateway/namespaces/mqtt';
 import type { MqttTarget } from '@rdv/gateway/namespaces/mqtt-target';
 import { systemClock, systemRandom } from '@rdv/hardware/host/system';
@@ -38,12 +38,23 @@ export async function roundTrip(client: Namespace): Promise<void> {
   subscription.close();
 }
 
-export async function mqttRig(target: MqttTarget): Promise<NamespaceRig> {
-  const proxies = await Promise.all([1, 2, 3].map(() => TcpProxy.open(target.port)));
-  const clients = await Promise.all(proxies.map(({ port }) => openUp({ ...target, port })));
-  const proxyOf = (client: Namespace): TcpProxy => proxies[clients.indexOf(client as MqttNamespace)]!;
+/** On any broker. */
+export function mqttRig(target: MqttTarget): Promise<NamespaceRig> {
+  const { port } = target;
+  return proxiedRig([port, port, port], (through) => openUp({ ...target, port: through }));
+}
+
+/** @param ports of what serves each client @param closeServers once the clients are gone */
+export async function proxiedRig(
+  ports: readonly [number, number, number],
+  open: (port: number) => Promise<Namespace>,
+  closeServers: () => Promise<void> = async () => {},
+): Promise<NamespaceRig> {
+  const proxies = await Promise.all(ports.map((port) => TcpProxy.open(port)));
+  const clients = await Promise.all(proxies.map(({ port }) => open(port)));
+  const proxyOf = (client: Namespace): TcpProxy => proxies[clients.indexOf(client)]!;
   return {
-    clients: clients as [MqttNamespace, MqttNamespace, MqttNamespace],
+    clients: clients as [Namespace, Namespace, Namespace],
     until,
     settle: async () => {
       for (const client of clients) await roundTrip(client);
@@ -54,6 +65,7 @@ export async function mqttRig(target: MqttTarget): Promise<NamespaceRig> {
     close: async () => {
       await Promise.all(clients.map((client) => client.close()));
       await Promise.all(proxies.map((proxy) => proxy.close()));
+      await closeServers();
     },
   };
 }

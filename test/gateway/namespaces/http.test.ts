@@ -6,9 +6,9 @@ import type { HttpNamespace } from '@rdv/gateway/namespaces/http-namespace';
 import type { HttpService } from '@rdv/gateway/server/http-service';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
-import { openService, openUpHttp, openUpWs, serviceRig } from '../../support/http-rig.js';
+import { openService, openUpHttp, openUpWs } from '../../support/http-rig.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
-import { surroundings } from '../../support/mqtt-rig.js';
+import { proxiedRig, surroundings } from '../../support/mqtt-rig.js';
 
 let service: HttpService;
 beforeAll(async () => {
@@ -27,7 +27,7 @@ async function openUpFetch(port: number): Promise<HttpNamespace> {
 namespaceContract('HTTP', async () => {
   const { port } = service;
   let count = 0;
-  return serviceRig(
+  return proxiedRig(
     [port, port, port],
     (at) => (++count === 2 ? openUpFetch(at) : openUpHttp(at)),
     async () => {},

@@ -60,6 +60,29 @@ describe('commands to a controller', () => {
     expect(line.unanswered).toBe(4);
   });
 
+  it('gives an answer that may lie unread more time, when the process stood still past the deadline', async () => {
+    const { it: line, clock } = queue();
+    let stoodStill = 0;
+    const { monotonic } = clock;
+    clock.monotonic = () => monotonic.call(clock) + stoodStill;
+    const statuses: number[] = [];
+    function* one(): Job<void> {
+      statuses.push((yield* send(command(0x2005))).status);
+    }
+    void line.run(one);
+    stoodStill = 3000;
+    await clock.advance(2000);
+    expect(statuses).toEqual([]);
+    expect(line.answer(commandComplete(0x2005, 0))).toBe(true);
+    expect(statuses).toEqual([0]);
+    void line.run(one);
+    stoodStill = 6000;
+    await clock.advance(2249);
+    expect(statuses).toEqual([0]);
+    await clock.advance(1);
+    expect(statuses).toEqual([0, 0x1f]);
+  });
+
   it('waits for a signal or its deadline, and takes no other', async () => {
     const { it: line, clock } = queue();
     const seen: number[] = [];

@@ -1,19 +1,16 @@
 // A board as the advertising radio of a node: what is published elsewhere is found by its advert, and the board's own tag
 // comes back when the node is done.
-import { openEmbeddedBroker } from '@rdv/gateway/server/embedded-broker';
-import { Air } from '@rdv/hardware/air/air';
-import { listenAir } from '@rdv/hardware/air/server';
-import { systemClock } from '@rdv/hardware/host/system';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import { parseTag } from '@rdv/protocol/tag/tag';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { Bench, freshTag } from '../../gateway/cli/rdv-process.js';
+import { freshTag } from '../../gateway/cli/rdv-process.js';
 import { BoardOnAir, microbitSends, nativeSends } from '../../support/board-on-air.js';
 import { EmulatedMicrobit } from '../../support/emulated-microbit.js';
 import { makeFirmware } from '../../support/firmware-build.js';
 import { NativeBoard } from '../../support/native-board.js';
+import { openStage } from './stage.js';
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -29,20 +26,15 @@ async function eidNow(tag: string): Promise<string> {
 }
 
 async function stage() {
-  const bench = new Bench();
-  undo.push(() => bench.close());
-  const broker = await openEmbeddedBroker();
-  undo.push(() => broker.close());
-  const air = new Air({ clock: systemClock });
-  const server = await listenAir(air, { path: bench.path('air.sock') });
-  undo.push(() => server.close());
+  const opened = await openStage(undo);
+  const { air } = opened;
   const board = await NativeBoard.start();
   undo.push(() => board.kill());
   const shown = new BoardOnAir(air, () => nativeSends(board));
   undo.push(() => shown.close());
   const sends = (tag: string): Promise<void> =>
     vi.waitFor(async () => expect(board.air?.data).toContain(await eidNow(tag)), { timeout: 40_000 });
-  return { bench, broker, air, board, sends, adapter: `virtual:${bench.path('air.sock')}` };
+  return { ...opened, board, sends };
 }
 
 it('a publication of the configuration is found by it, and met on the broker', { timeout: 60_000 }, async () => {

@@ -1,19 +1,16 @@
 // The whole of it, with the genuine image: a tag is put on an emulated micro:bit, a field gateway hears its radio on the
 // virtual air, and whoever knows the tag finds it and meets its publisher; at once, a window, a day and thirty days later.
-import { openEmbeddedBroker } from '@rdv/gateway/server/embedded-broker';
-import { Air } from '@rdv/hardware/air/air';
-import { listenAir } from '@rdv/hardware/air/server';
-import { systemClock } from '@rdv/hardware/host/system';
 import { toHex } from '@rdv/protocol/core/bytes';
 import { TagSecret } from '@rdv/protocol/tag/derived';
 import { eidAt } from '@rdv/protocol/tag/eid';
 import { parseTag } from '@rdv/protocol/tag/tag';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { Bench, freshTag } from '../../gateway/cli/rdv-process.js';
+import { freshTag } from '../../gateway/cli/rdv-process.js';
 import { advance, attach } from '../../support/attached-board.js';
 import { BoardOnAir, microbitSends } from '../../support/board-on-air.js';
 import { EmulatedMicrobit } from '../../support/emulated-microbit.js';
 import { makeFirmware } from '../../support/firmware-build.js';
+import { openStage } from './stage.js';
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -24,13 +21,7 @@ beforeAll(() => {
 });
 
 it('found by a gateway, and met by who knows the tag', { timeout: 300_000 }, async () => {
-  const bench = new Bench();
-  undo.push(() => bench.close());
-  const broker = await openEmbeddedBroker();
-  undo.push(() => broker.close());
-  const air = new Air({ clock: systemClock });
-  const server = await listenAir(air, { path: bench.path('air.sock') });
-  undo.push(() => server.close());
+  const { bench, broker, air, adapter } = await openStage(undo);
   const microbit = await EmulatedMicrobit.start();
   undo.push(() => microbit.kill());
   const shown = new BoardOnAir(air, () => microbitSends(microbit));
@@ -41,7 +32,6 @@ it('found by a gateway, and met by who knows the tag', { timeout: 300_000 }, asy
   const provisioned = await bench.run(['provision', microbit.path, '-'], tag);
   expect(provisioned.code, provisioned.err).toBe(0);
 
-  const adapter = `virtual:${bench.path('air.sock')}`;
   const config = bench.file(
     'gateway.json',
     JSON.stringify({

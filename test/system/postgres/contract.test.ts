@@ -6,9 +6,9 @@ import { namespaceContract } from '../../contract/namespace.js';
 import { bytes } from '../../contract/records.js';
 import { serviceDatabaseContract } from '../../contract/service-database.js';
 import { serviceEndContract } from '../../contract/service-end.js';
-import { openUpHttp, openUpWs, serviceRig } from '../../support/http-rig.js';
+import { openUpHttp, openUpWs } from '../../support/http-rig.js';
 import { expectTalk, firstOf, newTag, publishOn, respondOn } from '../../support/mqtt-rendezvous.js';
-import { surroundings, until } from '../../support/mqtt-rig.js';
+import { proxiedRig, surroundings, until } from '../../support/mqtt-rig.js';
 import { type NewDatabase, PostgresServer } from './server.js';
 
 let server: PostgresServer;
@@ -43,7 +43,7 @@ describe.each([
 ] as const)('two processes, %s', (name, openUp) => {
   namespaceContract(`PostgreSQL, ${name}`, () => {
     const [one, two] = services;
-    return serviceRig([one.port, two.port, one.port], openUp, async () => {});
+    return proxiedRig([one.port, two.port, one.port], openUp, async () => {});
   });
 
   it('carries a rendezvous and a conversation from one process to the other', async () => {

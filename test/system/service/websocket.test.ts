@@ -2,7 +2,8 @@
 import type { HttpService } from '@rdv/gateway/server/http-service';
 import { afterAll, beforeAll } from 'vitest';
 import { namespaceContract } from '../../contract/namespace.js';
-import { openService, openUpWs, serviceRig } from '../../support/http-rig.js';
+import { openService, openUpWs } from '../../support/http-rig.js';
+import { proxiedRig } from '../../support/mqtt-rig.js';
 
 let service: HttpService;
 beforeAll(async () => {
@@ -12,5 +13,5 @@ afterAll(() => service.close());
 
 namespaceContract('WebSocket', async () => {
   const { port } = service;
-  return serviceRig([port, port, port], openUpWs, async () => {});
+  return proxiedRig([port, port, port], openUpWs, async () => {});
 });
