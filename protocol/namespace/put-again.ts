@@ -29,6 +29,7 @@ export class PutAgain<Item> {
   readonly #options: PutAgainOptions<Item>;
   readonly #rounds: readonly Round<Item>[];
   readonly #stop: () => void;
+  #closed = false;
 
   constructor(options: PutAgainOptions<Item>) {
     const { namespace } = options;
@@ -36,12 +37,14 @@ export class PutAgain<Item> {
     const rounds = namespace.unchecked ? AFTER_MS : [];
     this.#rounds = rounds.map((afterMs) => ({ afterMs, due: new Map(), timer: undefined }));
     this.#stop = namespace.onState((state) => {
-      if (state === 'up' && namespace.unchecked) for (const item of options.items()) this.after(item);
+      if (state === 'up') for (const item of options.items()) this.after(item);
     });
   }
 
   /** `item` was put just now. */
   after(item: Item): void {
+    // A put that was under way at the end may still arrive.
+    if (this.#closed) return;
     const now = this.#options.clock.monotonic();
     for (const round of this.#rounds) {
       // Behind those that were put before.
@@ -72,6 +75,7 @@ export class PutAgain<Item> {
   }
 
   close(): void {
+    this.#closed = true;
     this.#stop();
     for (const { due, timer } of this.#rounds) {
       timer?.cancel();

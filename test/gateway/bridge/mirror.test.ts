@@ -68,3 +68,15 @@ it('are there again also while others come all the time', async () => {
   mirror.close();
   await far.close();
 });
+
+it('nothing is due any more after the end, not what arrives then either', async () => {
+  const clock = new VirtualClock(NOW_MS, () => new Promise((resolve) => setImmediate(resolve)));
+  const far = new MemoryNamespace(new MemoryHub({ clock, unchecked: true }), {});
+  const mirror = new Mirror(far, clock, silentLogger);
+  const offer = mirror.offer(testRecord({ id: bytes(32), owner: testOwner(), seq: 1, notAfter: NOW_MS / 1000 + 3600 }));
+  mirror.close();
+  await clock.advance(100);
+  await offer;
+  expect(clock.pending).toBe(0);
+  await far.close();
+});
