@@ -7,21 +7,26 @@ const KILL_AFTER_MS = 1000;
 /** One that has hung up and not ended after this long is given up. */
 const HANG_UP_MS = 200;
 
-/** Starts a radio host process. It ends when the channel is closed, or when this process does. */
-export function spawnHost(): Channel {
-  const child = fork(new URL('./child.js', import.meta.url), {
+/** Starts a radio host process, that of `program`. It ends when the channel is closed, or when this process does. */
+export function spawnHost(program: URL = new URL('./child.js', import.meta.url)): Channel {
+  const child = fork(program, {
     serialization: 'advanced',
     // The stacks print addresses of passers-by: nobody reads that.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     execArgv: [],
   });
   let closed: string | undefined;
+  let onMessage: ((message: unknown) => void) | undefined;
   let onClose: ((reason: string) => void) | undefined;
   const end = (reason: string): void => {
     if (closed !== undefined) return;
     closed = reason;
     onClose?.(reason);
   };
+  // Stays to the end: without a listener Node keeps messages on the channel, and throws where that has gone meanwhile.
+  child.on('message', (message) => {
+    onMessage?.(message);
+  });
   child.on('error', (error) => end(`the radio host cannot be started: ${error.message}`));
   child.on('exit', (code, signal) => end(`the radio host ended (${signal ?? `exit code ${code}`})`));
   // It comes before 'exit', which says more.
@@ -33,7 +38,7 @@ export function spawnHost(): Channel {
       if (closed === undefined && child.connected) child.send(message as object, () => {});
     },
     onMessage(listener) {
-      child.on('message', listener);
+      onMessage = listener;
     },
     onClose(listener) {
       if (closed !== undefined) listener(closed);
@@ -41,7 +46,7 @@ export function spawnHost(): Channel {
     },
     close() {
       closed ??= 'closed';
-      child.removeAllListeners('message');
+      onMessage = undefined;
       if (child.exitCode !== null || child.signalCode !== null) return;
       if (child.connected) child.disconnect();
       // A real timer: a stuck process does not heed anybody's virtual clock.
